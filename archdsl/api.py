@@ -1,0 +1,259 @@
+"""The Python API: read, check, load. Everything that runs torch stays behind a call."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archdsl import syntax
+from archdsl.diagnostics import ArchError, Diagnostic, did_you_mean
+from archdsl.elaborate import elaborate
+from archdsl.modules import Module, load_module, read_text
+from archdsl.names import check_names
+from archdsl.network import Network
+from archdsl.recursion import deep_recursion
+from archdsl.resources import specs_root
+from archdsl.source import Source, Span
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Checked(NamedTuple):
+    """What checking a text found. networks: one per arch asked for, where there was no error."""
+
+    networks: tuple[Network, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def network(self) -> Network | None:
+        """The first network, or None."""
+        return self.networks[0] if self.networks else None
+
+
+def open_spec(path_or_name: str | os.PathLike[str]) -> tuple[Source, Path]:
+    """The source and the resolved path of a spec file, or of a shipped network by its name (`vgg16`).
+
+    Raises OSError, UnicodeDecodeError: the file can't be read.
+    """
+    path = Path(path_or_name)
+    text = str(path_or_name)
+    if not path.exists() and not path.suffix and "\0" not in text:
+        shipped = specs_root() / f"{text}.arch"
+        if shipped.is_file() and shipped.resolve().is_relative_to(specs_root().resolve()):
+            path = shipped
+        else:
+            near = did_you_mean(text, shipped_names())
+            hint = f"; did you mean {near}?" if near else ""
+            raise FileNotFoundError(f"no file and no shipped network is called {text!r}{hint}")
+    return Source(str(path_or_name) if path.suffix == Path(text).suffix else f"{text}.arch", read_text(path)), path.resolve()
+
+
+def shipped_names() -> list[str]:
+    """Names of the networks that come with archdsl: `vgg16`, `keras/xception`."""
+    root = specs_root()
+    folders = [p for p in root.rglob("*.arch") if p.relative_to(root).parts[0] not in ("lib", "families")]
+    return sorted(p.relative_to(root).with_suffix("").as_posix() for p in folders)
+
+
+def check(
+    source: Source,
+    *,
+    path: Path | None = None,
+    root: Path | None = None,
+    arch: str | None = None,
+    input: str | tuple[int, ...] | None = None,
+    params: dict[str, Any] | None = None,
+) -> Checked:
+    """Check a text and infer its networks: the arch that is asked for, or all that it defines. Raises nothing that
+    the text could cause: findings are in `diagnostics`, in the order of the text, errors and warnings.
+
+    path: the file it came from, so that it can `use` others; root: the folder that they must lie in.
+    """
+    shape = parse_shape(input)
+    if path is not None and root is None:
+        root = _root_of(path)
+    with deep_recursion():
+        module = load_module(source, path, root.resolve() if root is not None else None)
+        found = [d for m in module.everywhere() if not m.is_library for d in (*m.diagnostics, *check_names(m))]
+    networks: list[Network] = []
+    chosen, problem = _choose(module, arch)
+    if problem is not None:
+        found.append(problem)
+    for definition in chosen:
+        name = definition.name.name if definition is not None else _name_of(source)
+        network, more = elaborate(definition, module, name=name, input_shape=shape, params=params)
+        found.extend(more)
+        if network is not None:
+            networks.append(network)
+    diagnostics = _in_order(found, source)
+    if any(d.severity == "error" for d in diagnostics):
+        return Checked((), diagnostics)
+    from archdsl.lints import lint
+
+    warnings = tuple(w for network in networks for w in lint(network, source))
+    return Checked(tuple(networks), (*diagnostics, *warnings))
+
+
+def _root_of(path: Path) -> Path:
+    """Shipped specs share the folder of all of them; any other spec's root is its own folder."""
+    shipped = specs_root().resolve()
+    return shipped if path.resolve().is_relative_to(shipped) else path.resolve().parent
+
+
+def _name_of(source: Source) -> str:
+    """A name for loose steps: the file's own, where it is one."""
+    stem = Path(source.name).stem
+    return stem if stem.isidentifier() else "network"
+
+
+def _choose(module: Module, arch: str | None) -> tuple[list[syntax.Arch | None], Diagnostic | None]:
+    """The archs to elaborate; None stands for the loose steps."""
+    archs = module.archs
+    loose = any(isinstance(s, syntax.Step) for s in module.loose)
+    if archs and module.loose:
+        first = module.loose[0]
+        return list(archs), Diagnostic(
+            code="A013",
+            message="steps stand outside the arch",
+            span=first.span,
+            hint="move them into the arch's braces, or leave the arch out",
+        )
+    if arch is None:
+        return (list(archs) if archs else [None] if loose else []), None
+    for definition in archs:
+        if definition.name.name == arch:
+            return [definition], None
+    used = module.imported.get(arch)
+    if used is not None and isinstance(used[0], syntax.Arch):
+        return [used[0]], None
+    names = [a.name.name for a in archs]
+    near = did_you_mean(arch, names)
+    hint = f"did you mean `{near}`?" if near else f"it defines {', '.join(names)}" if names else "it defines none"
+    return [], Diagnostic(
+        code="A113", message=f"there is no arch called `{arch}` in this file", span=Span(module.source, 0, 0), hint=hint
+    )
+
+
+def _in_order(found: list[Diagnostic], source: Source) -> tuple[Diagnostic, ...]:
+    """Findings in the order of the text, each place and code once."""
+    unique: dict[tuple[Any, ...], Diagnostic] = {}
+    for d in found:
+        key = (d.code, id(d.span.source), d.span.start, d.span.stop) if d.span else (d.code, d.message)
+        unique.setdefault(key, d)
+
+    def place(d: Diagnostic) -> tuple[bool, int, int]:
+        return (d.span is None or d.span.source is not source, d.span.start if d.span else 0, d.span.stop if d.span else 0)
+
+    return tuple(sorted(unique.values(), key=place))
+
+
+def parse_shape(input: str | tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """`3x224x224`, or a tuple of ints, as a shape. Raises ValueError that says what is wanted."""
+    if input is None:
+        return None
+    try:
+        shape = tuple(int(side) for side in input.split("x")) if isinstance(input, str) else tuple(input)
+    except ValueError:
+        raise ValueError(f"an input is written as 3x224x224, not {input!r}") from None
+    if len(shape) not in (1, 3) or not all(isinstance(s, int) and not isinstance(s, bool) and 0 < s < 2**31 for s in shape):
+        raise ValueError(f"an input has one or three positive sizes, as in 3x224x224, not {input!r}")
+    return shape
+
+
+def load(
+    path_or_name: str | os.PathLike[str],
+    *,
+    arch: str | None = None,
+    input: str | tuple[int, ...] | None = None,
+    root: str | os.PathLike[str] | None = None,
+    **params: Any,
+) -> Network:
+    """The network of a spec file, or of a shipped network by name (`archdsl.load("vgg16", classes=10)`).
+
+    arch: which one, where a file has several. input: "3x224x224" or (3, 224, 224) in place of the spec's own.
+    params: the arch's parameters.
+
+    Raises ArchError with every finding; OSError where the file can't be read; ValueError for an unusable `input`.
+    """
+    source, path = open_spec(path_or_name)
+    return _one(source, path, Path(root) if root is not None else None, arch, input, params)
+
+
+def loads(
+    text: str,
+    *,
+    arch: str | None = None,
+    input: str | tuple[int, ...] | None = None,
+    name: str = "<text>",
+    **params: Any,
+) -> Network:
+    """The network of a text: `archdsl.loads("conv3-64 x2; maxpool", input="3x224x224")`. Raises ArchError."""
+    return _one(Source(name, text), None, None, arch, input, params)
+
+
+def _one(
+    source: Source,
+    path: Path | None,
+    root: Path | None,
+    arch: str | None,
+    input: str | tuple[int, ...] | None,
+    params: dict[str, Any],
+) -> Network:
+    if arch is None:
+        arch = _main_arch(source, path, root)
+    checked = check(source, path=path, root=root, arch=arch, input=input, params=params)
+    errors = [d for d in checked.diagnostics if d.severity == "error"]
+    if errors:
+        raise ArchError(checked.diagnostics)
+    if len(checked.networks) == 1:
+        return checked.networks[0]
+    raise ArchError([_which(source, checked)])
+
+
+def _main_arch(source: Source, path: Path | None, root: Path | None) -> str | None:
+    """Of several archs, the one that is named as its file is."""
+    if source.text.count("arch") < 2:
+        return None
+    with deep_recursion():
+        names = [a.name.name for a in load_module(source, path, root or (_root_of(path) if path else None)).archs]
+    stem = Path(source.name).stem
+    return stem if len(names) > 1 and stem in names else None
+
+
+def _which(source: Source, checked: Checked) -> Diagnostic:
+    span = Span(source, 0, 0)
+    if not checked.networks:
+        message = "this text defines blocks, and no network" if source.text.strip() else "this text is empty"
+        return Diagnostic(code="A113", message=message, span=span, hint="write an arch, or steps: conv3-64 x2; maxpool")
+    names = ", ".join(n.name for n in checked.networks)
+    hint = "say which: --arch NAME on the command line, arch= in Python"
+    return Diagnostic(code="A113", message=f"this file defines several networks: {names}", span=span, hint=hint)
+
+
+def emit(network: Network) -> str:
+    """The network as the text of a readable PyTorch module that imports only torch.
+
+    The class of the network itself, `Vgg16` for `vgg16`, takes no arguments.
+    """
+    from archdsl import printer
+
+    return printer.emit(network)
+
+
+def build(network_or_path: Network | str | os.PathLike[str], **options: Any) -> nn.Module:
+    """The network as an nn.Module with torch's initial weights, in training mode as torch makes it.
+
+    network_or_path: a Network, a spec file, or the name of a shipped network; options are those of `load`.
+    The module maps (N, C, H, W) to (N, classes), or to a dict of named outputs where there are several.
+
+    Raises ArchError with every finding where the spec does not check, or torch is missing.
+    """
+    from archdsl import live
+
+    if isinstance(network_or_path, Network):
+        if options:
+            raise TypeError(f"a Network is already loaded: {', '.join(options)} can't change it")
+        return live.build(network_or_path)
+    return live.build(load(network_or_path, **options))

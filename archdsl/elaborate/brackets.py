@@ -1,0 +1,258 @@
+"""Steps over brackets: merges, `residual` with its shortcuts, `aux`, `carry`."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from pydantic import ValidationError
+
+from archdsl import syntax
+from archdsl.elaborate.frame import Frame, Namer
+from archdsl.elaborate.layers import Layers, exact, part_names, plain
+from archdsl.names import Target
+from archdsl.network import Output, Region
+from archdsl.ops import LAYERS
+from archdsl.ops.base import Op, Shape, written
+from archdsl.source import Span
+from archdsl.symbolic import Dim, known
+from archdsl.values import Value, Word
+
+
+class Brackets(Layers):
+    """Merges and combinators. `sequence`, which runs a body, is the subclass's."""
+
+    def sequence(self, body: syntax.Sequence, stream: int | None, frame: Frame, carry: str | None = None) -> int | None:
+        raise NotImplementedError
+
+    def branch(self, body: syntax.Sequence, stream: int | None, frame: Frame) -> int | None:
+        """One branch; a region of its own within the merge's."""
+        outer, self.children = self.children, []
+        start = len(self.nodes)
+        result = self.sequence(body, stream, frame)
+        if result is not None and stream is not None:
+            outer.append(
+                Region(
+                    kind="branch",
+                    name="",
+                    title="branch",
+                    start=start,
+                    stop=len(self.nodes),
+                    inputs=(stream,),
+                    output=result,
+                    children=tuple(self.children),
+                    span=body.span,
+                )
+            )
+        self.children = outer
+        return result
+
+    def merge(self, step: syntax.Step, target: Target, stream: int | None, frame: Frame) -> int | None:
+        assert isinstance(step.body, syntax.Branches) and target.layer is not None
+        ops = self.ops_of(step, target, frame, None)
+        outer, self.children = self.children, []
+        start = len(self.nodes)
+        results = [self.branch(body, stream, frame) for body in step.body.branches]
+        name = frame.namer.path(self.name_of(step, frame) if step.label is None else frame.namer.fresh(target.layer.syntax))
+        result = None
+        if ops is not None and stream is not None and None not in results:
+            inputs = [r for r in results if r is not None]
+            if target.layer.arity is not None:
+                inputs.append(stream)  # a gate also reads what came in
+            result = self.add(ops[0], tuple(inputs), name, step, frame, tuple(b.span for b in step.body.branches))
+        if result is not None and stream is not None:
+            title = self.title(step, target, frame, None)
+            outer.append(self.region("merge", "", title, start, stream, result, step, tuple(self.children)))
+        self.children = outer
+        return result
+
+    def options(self, step: syntax.Step, target: Target, frame: Frame) -> Any:
+        """A combinator's validated options, or None once the reason has been told."""
+        values: dict[str, Value] = {}
+        spans: dict[str, Span] = {}
+        position = 0
+        for argument in step.arguments or ():
+            if argument.name is not None:
+                name = argument.name.name
+            else:
+                name = (*target.combinator.positional, "", "")[min(position, len(target.combinator.positional))]
+                position += 1
+            value = self.value(argument.value, frame.scope, frame)
+            if value is None:
+                return None
+            if name in target.combinator.options.model_fields:
+                values[name], spans[name] = value, argument.value.span
+        try:
+            return target.combinator.options(**plain(values))
+        except ValidationError as error:
+            for item in error.errors(include_url=False):
+                self.argument_problem(target.combinator.options, item, values, spans, step.head.span, frame)  # type: ignore[union-attr]
+            return None
+
+    def do_residual(self, step: syntax.Step, target: Target, stream: int | None, frame: Frame) -> int | None:
+        options = self.options(step, target, frame)
+        outer, self.children = self.children, []
+        start = len(self.nodes)
+        body = self.sequence(step.body, stream, frame)  # type: ignore[arg-type]
+        result = None
+        if options is not None and stream is not None and body is not None:
+            name = frame.namer.reserve("shortcut") if options.shortcut in ("auto", "pad", "projection") else ""
+            result = self.shortcut(step, options, stream, body, frame, name)
+            if result is not None and result != body:
+                title = self.title(step, target, frame, None)
+                children = tuple(self.children)
+                self.children = []
+                names = (("shortcut", name),) if name else ()
+                outer.append(
+                    self.region("residual", "", title, start, stream, result, step, children, arguments=names)
+                )
+        outer.extend(self.children)  # a shortcut that `match` left out: only the body's steps remain
+        self.children = outer
+        return result
+
+    def shortcut(
+        self, step: syntax.Step, options: Any, stream: int, body: int, frame: Frame, name: str
+    ) -> int | None:
+        """F(x) + shortcut(x)."""
+        came, left = self.nodes[stream].shape, self.nodes[body].shape
+        agree = came == left
+        if options.shortcut == "match" and not agree:
+            return body
+        if options.scale != 1.0:
+            body = self.part(LAYERS["scale"](factor=options.scale), body, "scale", step, frame)  # type: ignore[assignment]
+        if options.drop_path:
+            body = self.part(LAYERS["droppath"](ratio=options.drop_path), body, "droppath", step, frame)  # type: ignore[assignment]
+        skip: int | None = stream
+        if options.shortcut == "projection" or options.shortcut in ("auto", "pad") and not agree:
+            skip = self.adapt(step, options.shortcut, stream, body, frame, name)
+        elif not agree:
+            self.cannot_match(step, came, left, frame, ())
+            return None
+        if skip is None or body is None:
+            return None
+        path = frame.namer.path(frame.namer.fresh("add"))
+        return self.add(_ADD, (body, skip), path, step, frame)
+
+    def part(self, op: Op, source: int, name: str, step: syntax.Step, frame: Frame) -> int | None:
+        """One inserted layer that the author did not write by name."""
+        return self.inserted((op,), source, frame.namer.fresh(name), name, step, frame)
+
+    def inserted(
+        self, ops: tuple[Op, ...], source: int, name: str, title: str, step: syntax.Step, frame: Frame
+    ) -> int | None:
+        start = len(self.nodes)
+        path = frame.namer.path(name)
+        result: int | None = source
+        for op, part in zip(ops, part_names(ops), strict=True):
+            result = self.add(op, (result,), f"{path}.{part}" if part else path, step, frame)  # type: ignore[arg-type]
+            if result is None:
+                return None
+        region = self.region("layer", name, title, start, source, result, step)  # type: ignore[arg-type]
+        self.children.append(region)
+        return result
+
+    def adapt(self, step: syntax.Step, how: str, stream: int, body: int, frame: Frame, name: str) -> int | None:
+        """A shortcut that gives the body's shape: a 1x1 projection, or option A's subsampling and zero channels."""
+        came, left = self.nodes[stream].shape, self.nodes[body].shape
+        strides = tuple(_ratio(self.nodes[body].jump[i], self.nodes[stream].jump[i]) for i in (0, 1))
+        if len(came) != 3 or len(left) != 3:
+            self.cannot_match(step, came, left, frame, ())
+            return None
+        if not all(isinstance(s, int) for s in strides):
+            self.cannot_match(step, came, left, frame, ("the body enlarges the image, and a shortcut can only shrink it",))
+            return None
+        reached = (left[0], *((size - 1) // s + 1 for size, s in zip(came[1:], strides, strict=True)))
+        if reached != left:
+            notes = tuple(
+                f"{axis}: a 1x1 window with stride {s} gives ({size} - 1) // {s} + 1 = {got}, the body gives {end}"
+                for axis, size, s, got, end in zip(("height", "width"), came[1:], strides, reached[1:], left[1:], strict=True)
+                if got != end
+            )
+            self.cannot_match(step, came, left, frame, notes)
+            return None
+        if how == "pad":
+            ops = self.option_a(step, came, left, strides, frame)
+        else:
+            ops = self.projection(left[0], strides, step, frame)
+        if ops is None:
+            return None
+        stride = "" if strides == (1, 1) else f"/{strides[0]}"
+        title = f"shortcut: conv1-{left[0]}{stride}" if how != "pad" else f"shortcut: pad to {left[0]}{stride}"
+        return self.inserted(ops, stream, name, title, step, frame)
+
+    def option_a(self, step: syntax.Step, came: Shape, left: Shape, strides: tuple, frame: Frame) -> tuple[Op, ...] | None:
+        if not (known(came[0]) and known(left[0]) and left[0] >= came[0]):
+            self.cannot_match(step, came, left, frame, ("shortcut=pad adds zero channels and can't take any away",))
+            return None
+        ops: list[Op] = []
+        if strides != (1, 1):
+            ops.append(LAYERS["maxpool"](kernel=1, stride=strides))  # a 1x1 window only subsamples
+        if left[0] != came[0]:
+            ops.append(LAYERS["pad"](channels=left[0]))
+        return tuple(ops)
+
+    def projection(self, channels: Dim, strides: tuple, step: syntax.Step, frame: Frame) -> tuple[Op, ...] | None:
+        """The shortcut's 1x1: normalized as every conv here, never activated; bare where norms come first."""
+        key = ("projection", channels, strides, id(frame.defaults))
+        if key not in self._ops:
+            spans: dict[str, Span] = {}
+            given = {"kernel": 1, "channels": channels, "stride": strides, "padding": 0, "act": Word("none"), "groups": 1, "dilation": 1}
+            order = frame.defaults.get("conv", {}).get("order")
+            if order is not None and order.value == "pre":
+                given["norm"] = Word("none")
+            spans = dict.fromkeys(given, step.span)
+            self._ops[key] = self.build(LAYERS["conv"], given, spans, step, frame)
+        return self._ops[key]
+
+    def cannot_match(self, step: syntax.Step, came: Shape, left: Shape, frame: Frame, notes: tuple[str, ...]) -> None:
+        self.problem(
+            "A207",
+            f"{written(came)} comes in and the body gives {written(left)}, so they can't be added",
+            step.head.span,  # type: ignore[union-attr]
+            frame,
+            label="the shortcut and the body disagree",
+            notes=notes,
+            hint="keep the size inside (p=same), or write the shortcut out: add [ body | shortcut ]",
+        )
+
+    def do_aux(self, step: syntax.Step, target: Target, stream: int | None, frame: Frame) -> int | None:
+        options = self.options(step, target, frame)
+        if frame.calls or options is None or stream is None:
+            return stream  # an arch called as a step leaves its heads behind
+        outer, self.children = self.children, []
+        start = len(self.nodes)
+        name = step.label.name if step.label is not None else frame.namer.fresh("aux")
+        assert isinstance(step.body, syntax.Sequence)
+        namer = Namer(frame.namer.path(name), step.body)
+        inside = frame.inside(namer=namer, tensors=dict(frame.tensors), variables=dict(frame.variables))
+        result = self.sequence(step.body, stream, inside)
+        if result is not None and result != stream:
+            title = self.title(step, target, frame, None)
+            outer.append(self.region("aux", name, title, start, stream, result, step, tuple(self.children)))
+            self.outputs.append(Output(name=name, node=result, aux=True, weight=options.weight, span=step.span))
+            if step.label is not None:
+                frame.tensors[name] = result
+        elif result is not None:
+            self.report("A117", "this head has no layers", step.span)
+        self.children = outer
+        return stream
+
+    def do_carry(self, step: syntax.Step, target: Target, stream: int | None, frame: Frame) -> int | None:
+        argument = (step.arguments or (None,))[0]
+        if argument is None or argument.name is None or not isinstance(argument.value, syntax.Reference):
+            return None
+        name = argument.name.name
+        inside = frame.inside(tensors={**frame.tensors, name: frame.tensors.get(argument.value.label)})
+        result = self.sequence(step.body, stream, inside, carry=name)  # type: ignore[arg-type]
+        for label, node in inside.tensors.items():
+            if label != name and label not in frame.tensors:
+                frame.tensors[label] = node
+        return result
+
+
+_ADD = LAYERS["add"]()
+
+
+
+def _ratio(after: Any, before: Any) -> Any:
+    return exact(Fraction(after) / Fraction(before))

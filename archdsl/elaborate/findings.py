@@ -1,0 +1,121 @@
+"""Findings of the elaborator: each told once, in the words of the text, at its place and its caller's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from archdsl import syntax
+from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
+from archdsl.elaborate.frame import Frame
+from archdsl.ops.base import LIMIT
+from archdsl.source import Source, Span
+from archdsl.values import Scope, UnknownIncoming, Value, ValueProblem, evaluate, shown, whole
+
+
+class Findings:
+    """Collects diagnostics. What a block does wrong is told once, however often it is called."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.diagnostics: dict[tuple[str, int, int, int], Diagnostic] = {}
+
+    def report(self, code: str, message: str, span: Span, **more: Any) -> None:
+        """Record a finding once, however often its block is called."""
+        key = (code, id(span.source), span.start, span.stop)
+        if key not in self.diagnostics:
+            self.diagnostics[key] = Diagnostic(code=code, message=message, span=span, **more)
+
+    def problem(self, code: str, message: str, span: Span, frame: Frame | None, **more: Any) -> None:
+        """Record a finding made inside blocks: say who called them; one inside the library is the caller's."""
+        related = list(more.pop("related", ()))
+        calls = frame.calls if frame is not None else ()
+        if calls and frame is not None and frame.module.is_library:
+            outside = [call for call in calls if call.source is self.source] or [calls[0]]
+            related.insert(0, Related(span, more.pop("label", "") or "in this step of the library's block"))
+            span = outside[-1]
+            more.pop("fix", None)
+        else:
+            related.extend(Related(call, "called here") for call in calls[-2:])
+        self.report(code, message, span, related=tuple(related), **more)
+
+    def value(self, expr: syntax.Expr, scope: Scope, frame: Frame | None = None) -> Value | None:
+        """An expression's value, or None once the reason has been told."""
+        try:
+            return evaluate(expr, scope)
+        except ValueProblem as problem:
+            self.value_problem(problem, frame)
+            return None
+
+    def value_problem(self, problem: ValueProblem, frame: Frame | None) -> None:
+        if isinstance(problem, UnknownIncoming) or problem.code == "A106" and problem.replacement is None and self.told(problem.span):
+            return
+        fix = Fix(problem.span, problem.replacement, problem.hint) if problem.replacement else None
+        self.problem(problem.code, problem.message, problem.span, frame, hint=problem.hint, fix=fix)
+
+    def told(self, span: Span) -> bool:
+        return any(key[1:] == (id(span.source), span.start, span.stop) for key in self.diagnostics)
+
+    def whole(self, expr: syntax.Expr, frame: Frame, what: str) -> Any:
+        """A whole number, or None once the reason has been told."""
+        try:
+            return whole(expr, frame.scope, what)
+        except ValueProblem as problem:
+            self.value_problem(problem, frame)
+            return None
+
+    def argument_problem(
+        self, layer: type[BaseModel], item: Any, values: dict[str, Value], spans: dict[str, Span], who: Span, frame: Frame
+    ) -> None:
+        """One pydantic finding, in the user's words and at the argument's place."""
+        name = str(item["loc"][0]) if item["loc"] else ""
+        span = spans.get(name, who)
+        title = getattr(layer, "syntax", layer.__name__.removesuffix("Options").lower())
+        if item["type"] == "missing":
+            forms = {"channels": f"a width: {who.text}-64", "kernel": f"a kernel: {title}3"}
+            needs = forms.get(name, f"`{name}`: {title}({name}=...)")
+            self.problem("A104", f"`{who.text}` needs {needs}", who, frame)
+            return
+        context = item.get("ctx") or {}
+        if item["type"] == "less_than_equal" and context.get("le") == LIMIT:
+            self.problem("A305", f"{shown(values.get(name))} is larger than any dimension can be", span, frame)
+            return
+        hint = ""
+        fix = None
+        if item["type"] == "literal_error":
+            choices = [c for c in str(context.get("expected", "")).replace("'", "").replace(" or ", ", ").split(", ") if c]
+            near = did_you_mean(str(values.get(name)), choices)
+            hint = f"did you mean `{near}`?" if near else f"choose one of {', '.join(choices)}"
+            fix = Fix(span, near, hint) if near else None
+        self.problem("A105", validation_message(layer, item, values), span, frame, hint=hint, fix=fix)
+
+
+def validation_message(layer: type[BaseModel], item: Any, values: dict[str, Value]) -> str:
+    """pydantic's finding as a sentence."""
+    name = str(item["loc"][0]) if item["loc"] else ""
+    title = getattr(layer, "syntax", layer.__name__.removesuffix("Options").lower())
+    value = shown(values.get(name, item.get("input")))
+    kind, context = item["type"], item.get("ctx") or {}
+    if not name:
+        return item["msg"].removeprefix("Value error, ")
+    if kind == "value_error":
+        return f"`{name}` of `{title}`: {item['msg'].removeprefix('Value error, ')}"
+    wants = {
+        "int_type": "a whole number",
+        "int_from_float": "a whole number",
+        "float_type": "a number",
+        "bool_type": "true or false",
+        "tuple_type": "a number or a pair of numbers",
+        "string_type": "a word",
+        "greater_than": f"more than {shown(context.get('gt'))}",
+        "greater_than_equal": f"{shown(context.get('ge'))} or more",
+        "less_than": f"less than {shown(context.get('lt'))}",
+        "less_than_equal": f"at most {shown(context.get('le'))}",
+        "literal_error": f"one of {context.get('expected', '')}".replace("'", ""),
+        "too_long": "a pair of numbers",
+        "too_short": "a pair of numbers",
+        "finite_number": "a finite number",
+        "missing": "a second number",
+    }.get(kind, f"something else ({item['msg'].lower()})")
+    return f"`{name}` of `{title}` must be {wants}, not {value}"

@@ -1,0 +1,90 @@
+"""What a body can see while it is elaborated, and how its steps are named."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from archdsl import syntax
+from archdsl.source import Span
+from archdsl.values import Scope, Value
+
+
+class Stop(Exception):
+    """A limit was passed: nothing after it is worth elaborating."""
+
+
+
+class Namer:
+    """Attribute names within one module: labels as they are, the rest by kind and number. Labels win."""
+
+    def __init__(self, prefix: str, body: syntax.Sequence | None) -> None:
+        self.prefix = prefix
+        self.counts: dict[str, int] = {}
+        self.taken = frozenset(_labels_of(body)) if body is not None else frozenset()
+
+    def fresh(self, base: str) -> str:
+        while True:
+            count = self.counts[base] = self.counts.get(base, 0) + 1
+            name = f"{base}_{count}" if base[-1].isdigit() else f"{base}{count}"
+            if name not in self.taken:
+                return name
+
+    def reserve(self, base: str) -> str:
+        """The bare name where it is free, else a numbered one."""
+        if base in self.counts or base in self.taken:
+            return self.fresh(base)
+        self.counts[base] = 1
+        return base
+
+    def path(self, name: str) -> str:
+        return f"{self.prefix}.{name}" if self.prefix else name
+
+
+
+def _labels_of(body: syntax.Sequence) -> tuple[str, ...]:
+    """Labels of steps that live in the same module as this body: not those inside labelled groups or repeats."""
+    found = []
+    stack = list(body.statements)
+    while stack:
+        statement = stack.pop()
+        if isinstance(statement, syntax.If):
+            for arm in statement.arms:
+                stack.extend(arm.body.statements)
+            stack.extend(statement.otherwise.statements if statement.otherwise else ())
+        elif isinstance(statement, syntax.Step):
+            if statement.label is not None:
+                found.append(statement.label.name)
+            if statement.repeat is None and statement.body is not None:
+                bodies = statement.body.branches if isinstance(statement.body, syntax.Branches) else (statement.body,)
+                for inner in bodies:
+                    stack.extend(inner.statements)
+    return tuple(found)
+
+
+
+class Default(NamedTuple):
+    """One argument that `default` set, and where."""
+
+    value: Value
+    span: Span
+
+
+Defaults = dict[str, dict[str, Default]]
+
+
+class Frame:
+    """What a body can see: its variables and tensors, the shape that came in, the defaults in force, its module."""
+
+    __slots__ = ("module", "variables", "tensors", "incoming", "defaults", "namer", "depth", "calls", "is_arch", "block")
+
+    def __init__(self, **values: Any) -> None:
+        for name, value in values.items():
+            setattr(self, name, value)
+
+    def inside(self, **changes: Any) -> Frame:
+        """The same, with changes."""
+        return Frame(**{name: getattr(self, name) for name in self.__slots__} | changes)
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.variables, self.incoming)

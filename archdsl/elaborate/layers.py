@@ -1,0 +1,403 @@
+"""Single layers: arguments validated, shapes inferred, nodes appended."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from archdsl import syntax
+from archdsl.diagnostics import Diagnostic, Related, did_you_mean
+from archdsl.elaborate.findings import Findings, validation_message
+from archdsl.elaborate.frame import Defaults, Frame, Stop
+from archdsl.names import Target, argument_names, resolve
+from archdsl.network import Kind, Node, Region
+from archdsl.ops import LAYERS
+from archdsl.ops.base import LIMIT, Op, Shape, ShapeError, Window, written
+from archdsl.source import Source, Span
+from archdsl.symbolic import Dim, known, larger
+from archdsl.values import LayerCall, Value, ValueProblem, Word, evaluate, shown, whole
+
+MOST_LAYERS = 200_000
+"""Nodes of one network."""
+
+
+class Inferred(NamedTuple):
+    """What a layer's rules say of it for given input shapes."""
+
+    shape: Shape
+    params: Dim
+    buffers: Dim
+    macs: Dim
+    window: Window
+
+
+class Layers(Findings):
+    """Builds nodes. Ops are cached by step, arguments and defaults; what they infer, by op and input shapes."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        self.nodes: list[Node] = []
+        self.children: list[Region] = []  # of the region being built
+        self._targets: dict[int, Target | None] = {}
+        self._ops: dict[Any, tuple[Op, ...] | None] = {}
+        self._inferred: dict[Any, Inferred] = {}
+        self._kept: list[Defaults] = []  # alive as long as the caches that are keyed by their identity
+
+    def named(self, layer: type[Op], arguments: tuple[syntax.Argument, ...]) -> list[tuple[str, syntax.Argument]]:
+        """Arguments with the fields they fill; what fills none has been reported."""
+        known_names = argument_names(layer)
+        position = 0
+        pairs = []
+        for argument in arguments:
+            if argument.name is None:
+                if position < len(layer.positional):
+                    pairs.append((layer.positional[position], argument))
+                position += 1
+            elif argument.name.name in known_names:
+                pairs.append((known_names[argument.name.name], argument))
+        return pairs
+
+    def ops_of(
+        self, step: syntax.Step, target: Target, frame: Frame, stride: syntax.Expr | None
+    ) -> tuple[Op, ...] | None:
+        """The layers that a step stands for, validated; None once the reason has been told."""
+        layer = target.layer
+        assert layer is not None
+        given: dict[str, Value] = {}
+        spans: dict[str, Span] = {}
+        try:
+            if target.kernel is not None:
+                given["kernel"], spans["kernel"] = target.kernel, target.kernel_span  # type: ignore[assignment]
+            if step.width is not None:
+                given["channels"] = whole(step.width, frame.scope, "a width")
+                spans["channels"] = step.width.span
+            if stride is not None:
+                given["stride"] = whole(stride, frame.scope, "a stride")
+                spans["stride"] = stride.span
+            for name, argument in self.named(layer, step.arguments or ()):
+                given[name] = evaluate(argument.value, frame.scope)
+                spans[name] = argument.value.span
+        except ValueProblem as problem:
+            self.value_problem(problem, frame)
+            return None
+        try:
+            key = (layer.syntax, tuple(given.items()), id(frame.defaults), id(step))
+            if key in self._ops:
+                return self._ops[key]
+        except TypeError:  # a symbolic size that is not hashable never names a layer's argument
+            key = None
+        ops = self.build(layer, given, spans, step, frame)
+        if key is not None:
+            self._ops[key] = ops
+        return ops
+
+    def build(
+        self, layer: type[Op], given: dict[str, Value], spans: dict[str, Span], step: syntax.Step, frame: Frame
+    ) -> tuple[Op, ...] | None:
+        """Validate a layer's arguments over its defaults."""
+        who = step.head.span if step.head is not None else step.span
+        values: dict[str, Value] = {}
+        for source in (layer.follows, layer.syntax):
+            for name, default in frame.defaults.get(source or "", {}).items():
+                if name in layer.model_fields and name not in given:
+                    values[name] = default.value
+                    spans.setdefault(name, default.span)
+        values.update(given)
+        try:
+            for name in layer.layers:
+                if name in values:
+                    values[name] = self.layer_value(values[name], spans[name], frame)
+            return layer(**plain(values)).expand()
+        except ValidationError as error:
+            for item in error.errors(include_url=False):
+                self.argument_problem(layer, item, values, spans, who, frame)
+        except ShapeError as error:
+            self.shape_problem(error, layer, spans, who, frame, ())
+        except ValueProblem as problem:
+            self.value_problem(problem, frame)
+        return None
+
+    def layer_value(self, value: Value, span: Span, frame: Frame) -> Op | None:
+        """`relu`, `bn(eps=1e-3)` or `none` as an argument. Raises ValueProblem."""
+        if value is None or isinstance(value, Op) or isinstance(value, Word) and value == "none":
+            return value if isinstance(value, Op) else None
+        call = LayerCall(value, (), ()) if isinstance(value, Word) else value
+        if not isinstance(call, LayerCall):
+            raise ValueProblem("A105", f"a layer is wanted here, such as relu or none, not {shown(value)}", span)
+        layer = LAYERS.get(call.name)
+        if layer is None or layer.arity != 1:
+            near = did_you_mean(call.name, [*LAYERS, "none"])
+            hint = f"did you mean `{near}`?" if near else "archdsl layers lists them all"
+            raise ValueProblem("A101", f"there is no layer called `{call.name}`", span, hint, near)
+        names = argument_names(layer)
+        values = {name: d.value for name, d in frame.defaults.get(call.name, {}).items()}
+        values.update(zip(layer.positional, call.positional, strict=False))
+        values.update({names[name]: item for name, item in call.named if name in names})
+        try:
+            return layer(**plain(values))
+        except ValidationError as error:
+            raise ValueProblem("A105", validation_message(layer, error.errors(include_url=False)[0], {}), span) from None
+
+    def layer(
+        self, step: syntax.Step, target: Target, stream: int | None, frame: Frame, name: str, stride: syntax.Expr | None
+    ) -> int | None:
+        ops = self.ops_of(step, target, frame, stride)
+        if ops is None or stream is None:
+            return None
+        start = len(self.nodes)
+        path = frame.namer.path(name)
+        result: int | None = stream
+        names = part_names(ops)
+        for op, part in zip(ops, names, strict=True):
+            where = f"{path}.{part}" if part else path
+            result = self.add(op, (result,), where, step, frame)  # type: ignore[arg-type]
+            if result is None:
+                return None
+        title = self.title(step, target, frame, stride)
+        self.children.append(self.region("layer", name, title, start, stream, result, step))  # type: ignore[arg-type]
+        return result
+
+    def add(
+        self, op: Op, inputs: tuple[int, ...], name: str, step: syntax.Step, frame: Frame, branches: tuple[Span, ...] = ()
+    ) -> int | None:
+        """Append one layer's node, or report why it does not fit."""
+        nodes = self.nodes
+        shapes = tuple([nodes[i].shape for i in inputs])
+        key = (id(op), shapes)
+        inferred = self._inferred.get(key)
+        if inferred is None:
+            inferred = self.infer(op, shapes, inputs, step, frame, branches)
+            if inferred is None:
+                return None
+            self._inferred[key] = inferred
+        if len(nodes) > MOST_LAYERS:
+            self.too_many(step.span, frame)
+        extent, jump = _see(inferred.window, [nodes[i] for i in inputs])
+        nodes.append(
+            Node(
+                op=op,
+                name=name,
+                inputs=inputs,
+                shape=inferred.shape,
+                params=inferred.params,
+                buffers=inferred.buffers,
+                macs=inferred.macs,
+                extent=extent,
+                jump=jump,
+                span=step.span,
+            )
+        )
+        return len(nodes) - 1
+
+    def infer(
+        self, op: Op, shapes: tuple[Shape, ...], inputs: tuple[int, ...], step: syntax.Step, frame: Frame, branches: tuple[Span, ...]
+    ) -> Inferred | None:
+        who = step.head.span if step.head is not None else step.span
+        try:
+            shape = op.infer(*shapes)
+            for size in shape:
+                if known(size) and size > LIMIT:
+                    self.problem("A305", f"a dimension of {size:,} is larger than any can be", who, frame, hint=f"the limit is {LIMIT:,}")
+                    return None
+            params: Dim = 0
+            buffers: Dim = 0
+            for weight in op.weights(*shapes):
+                size: Dim = 1
+                for side in weight.shape:
+                    size = size * side
+                if weight.trainable:
+                    params = params + size
+                else:
+                    buffers = buffers + size
+            return Inferred(shape, params, buffers, op.macs(shape, *shapes), op.window(*shapes))
+        except ShapeError as error:
+            spans = {}
+            if step.width is not None:
+                spans["channels"] = step.width.span
+            if step.stride is not None:
+                spans["stride"] = step.stride.span
+            target = self._targets.get(id(step))
+            if target is not None and target.kernel_span is not None:
+                spans["kernel"] = target.kernel_span
+            for name, argument in self.named(type(op), step.arguments or ()):
+                spans.setdefault(name, argument.value.span)
+            self.shape_problem(error, type(op), spans, who, frame, inputs, branches)
+            return None
+
+    def shape_problem(
+        self,
+        error: ShapeError,
+        layer: type[Op],
+        spans: dict[str, Span],
+        who: Span,
+        frame: Frame,
+        inputs: tuple[int, ...],
+        branches: tuple[Span, ...] = (),
+    ) -> None:
+        """A layer that does not fit what comes in: the arithmetic, and the step that made what came in."""
+        span = spans.get(error.argument or "", who)
+        related = []
+        branch = getattr(error, "branch", None)
+        if branches and branch is not None and branch < len(branches):
+            for index, place in enumerate(branches):
+                text = f"branch {index + 1} gives {written(self.nodes[inputs[index]].shape)}"
+                if index in (0, branch):
+                    related.append(Related(place, text))
+        elif inputs:
+            made = self.nodes[inputs[0]]
+            related.append(Related(_place(made.span), f"gives {written(made.shape)}"))
+        self.problem(
+            error.code, error.message, span, frame, related=tuple(related), notes=tuple(error.notes), hint=error.hint
+        )
+
+    def too_many(self, span: Span, frame: Frame) -> None:
+        """The limit on layers: nothing after it is elaborated."""
+        calls = frame.calls
+        hint = "this block calls itself, or repeats too often" if calls else "repeat it less often"
+        self.problem("A304", f"this network has more than {MOST_LAYERS:,} layers", span, frame, hint=hint)
+        raise Stop
+
+    def target(self, step: syntax.Step, frame: Frame) -> Target | None:
+        """What a step's head means; None if nothing, which names.py has reported."""
+        key = id(step)
+        if key not in self._targets:
+            found = resolve(step.head, frame.module)
+            usable = not isinstance(found, Diagnostic) and _usable(step, found)
+            self._targets[key] = found if usable else None  # type: ignore[assignment]
+        return self._targets[key]
+
+    def title(self, step: syntax.Step, target: Target, frame: Frame, stride: syntax.Expr | None) -> str:
+        """A step as its author would say it, numbers put in."""
+        if step.head is None:
+            return "{ ... }"
+        text = step.head.name  # type: ignore[union-attr]
+        if step.width is not None:
+            text += f"-{shown(self.whole(step.width, frame, 'a width'))}"
+        if stride is not None:
+            text += f"/{shown(self.whole(stride, frame, 'a stride'))}"
+        if step.arguments:
+            text += "(" + ", ".join(self._argument_title(a, frame) for a in step.arguments) + ")"
+        if step.body is not None:
+            text += " [ ... ]" if isinstance(step.body, syntax.Branches) else " { ... }"
+        return text
+
+    def _argument_title(self, argument: syntax.Argument, frame: Frame) -> str:
+        if isinstance(argument.value, syntax.Reference):
+            text = f"@{argument.value.label}"
+        else:
+            text = shown(self.value(argument.value, frame.scope, frame))
+        return f"{argument.name.name}={text}" if argument.name is not None else text
+
+    def region(
+        self,
+        kind: Kind,
+        name: str,
+        title: str,
+        start: int,
+        entered: int,
+        result: int,
+        step: syntax.Step,
+        children: tuple[Region, ...] = (),
+        **more: Any,
+    ) -> Region:
+        return Region(
+            kind=kind,
+            name=name,
+            title=title,
+            start=start,
+            stop=len(self.nodes),
+            inputs=self.reads(start, entered),
+            output=result,
+            label=step.label.name if step.label is not None else None,
+            children=children,
+            span=step.span,
+            **more,
+        )
+
+    def reads(self, start: int, entered: int) -> tuple[int, ...]:
+        """Nodes before `start` that those after it read: the stream first."""
+        if len(self.nodes) - start == 1:
+            return tuple(dict.fromkeys(self.nodes[start].inputs))
+        seen: dict[int, None] = {}
+        for region_node in self.nodes[start:]:
+            for source in region_node.inputs:
+                if source < start:
+                    seen[source] = None
+        seen.pop(entered, None)
+        return (entered, *seen)
+
+
+def _usable(step: syntax.Step, target: Target) -> bool:
+    """Whether a step has the brackets that its head needs; names.py has told where it does not."""
+    if target.kind in ("merge",):
+        exact = target.layer.arity - 1 if target.layer.arity is not None else None  # type: ignore[union-attr]
+        if not isinstance(step.body, syntax.Branches):
+            return False
+        return len(step.body.branches) == exact if exact is not None else len(step.body.branches) > 1
+    if target.kind in ("group", "combinator"):
+        return isinstance(step.body, syntax.Sequence)
+    return step.body is None
+
+
+
+def plain(values: dict[str, Value]) -> dict[str, Value]:
+    """Values as pydantic's strict mode wants them: words as str, the word none as None only where a layer was wanted."""
+    return {k: str(v) if isinstance(v, Word) else v for k, v in values.items()}
+
+
+
+_NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+
+
+def part_names(ops: tuple[Op, ...]) -> tuple[str, ...]:
+    """Attribute of each layer within the module of its step; "" where the step is one layer and needs none."""
+    if len(ops) == 1:
+        return ("",)
+    kinds = tuple(op.syntax for op in ops)
+    names = _NAMES.get(kinds)
+    if names is None:
+        seen: dict[str, int] = {}
+        parts = []
+        for kind in kinds:
+            seen[kind] = seen.get(kind, 0) + 1
+            parts.append(kind if seen[kind] == 1 else f"{kind}{seen[kind]}")
+        names = _NAMES[kinds] = tuple(parts)
+    return names
+
+
+
+def _see(window: Window, sources: list[Node]) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """Receptive field and effective stride after a window: the largest over the inputs."""
+    extent, stride = window
+    if len(sources) == 1 and extent == (1, 1) and stride == (1, 1):
+        return sources[0].extent, sources[0].jump
+    field, jump = [], []
+    for axis in (0, 1):
+        sides = [exact(s.extent[axis] + (extent[axis] - 1) * s.jump[axis]) for s in sources]
+        largest = sides[0]
+        for side in sides[1:]:
+            largest = max(largest, side) if not _symbolic(largest, side) else larger(largest, side)
+        field.append(largest)
+        jump.append(exact(max(s.jump[axis] for s in sources) * stride[axis]))
+    return (field[0], field[1]), (jump[0], jump[1])
+
+
+
+def _symbolic(*values: Any) -> bool:
+    return not all(isinstance(value, (int, Fraction)) for value in values)
+
+
+
+def exact(value: Any) -> Any:
+    """A fraction that is whole is an int."""
+    return int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
+
+
+
+def _place(span: Span) -> Span:
+    """The first line of a span, so that a snippet stays short."""
+    end = span.source.text.find("\n", span.start, span.stop)
+    return span if end < 0 else Span(span.source, span.start, end)

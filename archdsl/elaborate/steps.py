@@ -1,0 +1,348 @@
+"""Statements in order: steps with their repeats, labels and contracts; blocks called; `let`, `if`, `default`."""
+
+from __future__ import annotations
+
+from archdsl import syntax
+from archdsl.budget import Budget
+from archdsl.diagnostics import Fix, Related
+from archdsl.elaborate.brackets import Brackets
+from archdsl.elaborate.frame import Default, Frame, Namer, Stop
+from archdsl.elaborate.layers import MOST_LAYERS
+from archdsl.names import Target, free_names, match_parameters
+from archdsl.network import Image, Node, Output
+from archdsl.ops import LAYERS
+from archdsl.ops.base import Shape, written
+from archdsl.source import Source
+from archdsl.symbolic import known, symbol
+from archdsl.values import Scope, Value, ValueProblem, evaluate, shown, truth, whole
+
+DEEPEST = 200
+"""Blocks that call each other."""
+
+
+class Steps(Brackets):
+    """Runs bodies. A tensor is the index of its node; None is a tensor that an earlier error lost."""
+
+    def __init__(self, source: Source, name: str) -> None:
+        super().__init__(source)
+        self.name = name
+        self.outputs: list[Output] = []
+        self.taps: dict[str, int] = {}
+        self.budget = Budget()
+
+    def sequence(self, body: syntax.Sequence, stream: int | None, frame: Frame, carry: str | None = None) -> int | None:
+        """Run a body's statements on a tensor; `default` inside ends with the body."""
+        defaults = frame.defaults
+        stream = self.statements(body, stream, frame, carry)
+        frame.defaults = defaults
+        return stream
+
+    def statements(self, body: syntax.Sequence, stream: int | None, frame: Frame, carry: str | None) -> int | None:
+        for statement in body.statements:
+            kind = type(statement)
+            if kind is syntax.Step:
+                stream = self.step(statement, stream, frame, carry)  # type: ignore[arg-type]
+            elif kind is syntax.Let:
+                value = self.value(statement.value, frame.scope, frame)  # type: ignore[attr-defined]
+                if value is not None:
+                    frame.variables[statement.name.name] = value  # type: ignore[attr-defined]
+            elif kind is syntax.If:
+                stream = self.branch_on(statement, stream, frame, carry)  # type: ignore[arg-type]
+            elif kind is syntax.Default:
+                self.default(statement, frame)  # type: ignore[arg-type]
+            elif kind is syntax.Input:
+                stream = self.input(statement, stream, frame)  # type: ignore[arg-type]
+            elif kind is syntax.Output:
+                self.output(statement, frame)  # type: ignore[arg-type]
+            elif kind is syntax.Expect and frame.is_arch and not frame.calls:
+                self.expectations.append((statement, frame.scope))  # type: ignore[arg-type]
+        return stream
+
+    def branch_on(self, statement: syntax.If, stream: int | None, frame: Frame, carry: str | None) -> int | None:
+        try:
+            for arm in statement.arms:
+                if truth(arm.condition, frame.scope):
+                    return self.statements(arm.body, stream, frame, carry)
+        except ValueProblem as problem:
+            self.value_problem(problem, frame)
+            return None
+        if statement.otherwise is not None:
+            return self.statements(statement.otherwise, stream, frame, carry)
+        return stream
+
+    def default(self, statement: syntax.Default, frame: Frame) -> None:
+        layer = LAYERS.get(statement.op.name)
+        if layer is None:
+            return
+        fields = dict(frame.defaults.get(statement.op.name, {}))
+        for name, argument in self.named(layer, statement.arguments):
+            value = self.value(argument.value, frame.scope, frame)
+            if value is not None:
+                fields[name] = Default(value, argument.span)
+        frame.defaults = {**frame.defaults, statement.op.name: fields}
+        self._kept.append(frame.defaults)
+
+    def dims(self, literal: syntax.ShapeLiteral, frame: Frame, *, symbols: bool) -> Shape | None:
+        """A shape's sizes. symbols: a name without a value becomes one."""
+        sizes = []
+        variables = frame.variables
+        for dim in literal.dims:
+            if symbols and not isinstance(dim, syntax.Number):
+
+                for name in free_names(dim):
+                    variables.setdefault(name, symbol(name))
+            if isinstance(dim, syntax.Wildcard):
+                sizes.append(None)
+            else:
+                size = self.whole(dim, frame, "a size")
+                if size is None:
+                    return None
+                sizes.append(size)
+        return tuple(sizes)  # type: ignore[arg-type]
+
+    def step(self, step: syntax.Step, stream: int | None, frame: Frame, carry: str | None = None) -> int | None:
+        target = self.target(step, frame)
+        if target is None:
+            result = None
+        elif target.kind == "tensor":
+            result = frame.tensors.get(step.head.label)  # type: ignore[union-attr]
+        elif not self.nodes:
+            self._steps_before_input(step, frame)
+            result = None
+        elif step.repeat is not None:
+            result = self.repeat(step, target, stream, frame, carry)
+        else:
+            before = stream
+            result = self.once(step, target, stream, frame, self.name_of(step, frame), step.stride)
+            if carry is not None:
+                frame.tensors[carry] = before
+        if step.contract is not None:
+            result = self.contract(step, result, frame)
+        head = target is not None and target.combinator is not None and target.combinator.arch_only
+        if step.label is not None and not head:  # a head's label names the head, which do_aux has noted
+            frame.tensors[step.label.name] = result
+            if frame.is_arch and not frame.calls and result is not None and frame.namer.prefix == "":
+                self.taps[step.label.name] = result
+        return result
+
+    def name_of(self, step: syntax.Step, frame: Frame) -> str:
+        """The attribute that a step becomes: its label, or its kind and number."""
+        if step.label is not None:
+            return step.label.name
+        head = step.head
+        if head is None:
+            return frame.namer.fresh("group")
+        target = self._targets[id(step)]
+        if target is not None and target.kind == "layer":
+            return frame.namer.fresh(target.layer.syntax)  # type: ignore[union-attr]
+        return frame.namer.fresh(head.name)  # type: ignore[union-attr]
+
+    def repeat(
+        self, step: syntax.Step, target: Target, stream: int | None, frame: Frame, carry: str | None
+    ) -> int | None:
+        """N copies in sequence. Each copy that is not one layer is a module of its own, numbered within the repeat's."""
+        repeat = step.repeat
+        assert repeat is not None
+        count = self.whole(repeat.count, frame, "a number of copies")
+        if count is None:
+            return None
+        if not known(count):
+            self.problem("A206", f"the number of copies, {count}, is not known", repeat.span, frame)
+            return None
+        if count < 0 or count == 0 and isinstance(repeat.count, syntax.Number):
+            self.problem("A105", f"a step can't be repeated {count} times", repeat.span, frame, hint="x1 is the least")
+            return None
+        if stream is None:
+            count = min(count, 1)  # nothing can be inferred: look for other mistakes once
+        elif len(self.nodes) + count * self.budget.least(step, target, frame.module, frame.variables) > MOST_LAYERS:
+            self.too_many(repeat.span, frame)
+        name = self.name_of(step, frame)
+        outer, self.children = self.children, []
+        start, entered = len(self.nodes), stream
+        inner = frame.inside(namer=Namer(frame.namer.path(name), None))
+        for index in range(count):
+            stride = step.stride
+            if index == 0 and repeat.stride is not None:
+                stride = repeat.stride
+            before = stream
+            stream = self.once(step, target, stream, inner, str(index), stride, copy=True)
+            if carry is not None:
+                frame.tensors[carry] = before
+            if stream is None and entered is not None:
+                break
+        if stream is not None and entered is not None:
+            title = f"{self.title(step, target, frame, step.stride)} x{count}"
+            if repeat.stride is not None:
+                title += f"/{shown(self.whole(repeat.stride, frame, 'a stride'))}"
+            outer.append(self.region("repeat", name, title, start, entered, stream, step, tuple(self.children)))
+        self.children = outer
+        return stream
+
+    def once(
+        self,
+        step: syntax.Step,
+        target: Target,
+        stream: int | None,
+        frame: Frame,
+        name: str,
+        stride: syntax.Expr | None,
+        copy: bool = False,
+    ) -> int | None:
+        """One copy of a step. copy: inside a repeat, so even a bracketed step becomes a module."""
+        if target.kind == "layer":
+            return self.layer(step, target, stream, frame, name, stride)
+        if target.kind == "block":
+            return self.call(step, target, stream, frame, name, stride)
+        if not copy and not (target.kind == "group" and step.label is not None):
+            return self.bracketed(step, target, stream, frame, frame)
+        # A bracketed step that is a module of its own: its labels are its own too.
+        outer, self.children = self.children, []
+        start = len(self.nodes)
+        namer = Namer(frame.namer.path(name), step.body if isinstance(step.body, syntax.Sequence) else None)
+        inside = frame.inside(namer=namer, tensors=dict(frame.tensors))
+        result = self.bracketed(step, target, stream, inside, frame)
+        if result is not None and stream is not None:
+            title = self.title(step, target, frame, None)
+            outer.append(self.region("group", name, title, start, stream, result, step, tuple(self.children)))
+        self.children = outer
+        return result
+
+    def bracketed(
+        self, step: syntax.Step, target: Target, stream: int | None, frame: Frame, outside: Frame
+    ) -> int | None:
+        """A merge, a combinator or a group, within the module of the frame."""
+        if target.kind == "group":
+            assert isinstance(step.body, syntax.Sequence)
+            return self.sequence(step.body, stream, frame)
+        if target.kind == "merge":
+            return self.merge(step, target, stream, frame)
+        return getattr(self, "do_" + target.combinator.name)(step, target, stream, frame)
+
+    def contract(self, step: syntax.Step, result: int | None, frame: Frame) -> int | None:
+        """Compare what a step gives with what its author wrote after `->`."""
+        literal = step.contract
+        assert literal is not None
+        wanted = self.dims(literal, frame, symbols=False)
+        if wanted is None:
+            return result
+        if result is None:
+            if None in wanted or not self.nodes:
+                return None
+            # The author says what is here, so what follows can be checked even though what came before is wrong.
+            self.nodes.append(Node(op=Image(), name="", inputs=(), shape=wanted, span=literal.span))
+            return len(self.nodes) - 1
+        shape = self.nodes[result].shape
+        agrees = len(shape) == len(wanted) and all(w is None or w == s for w, s in zip(wanted, shape, strict=True))
+        if not agrees:
+            gives = written(shape)
+            self.problem(
+                "A203",
+                f"this step gives {gives}, not {literal.span.text}",
+                literal.span,
+                frame,
+                label="the contract",
+                related=(Related(step.head.span if step.head else step.span, f"gives {gives}"),),
+                notes=self._derivation(result),
+                hint=f"write -> {gives} if that is what you want",
+                fix=Fix(literal.span, gives, f"write -> {gives}"),
+            )
+        return result
+
+    def _derivation(self, result: int) -> tuple[str, ...]:
+        """How a size came about, in the terms of the layer that set it."""
+        node = self.nodes[result]
+        while node.inputs and node.shape == self.nodes[node.inputs[0]].shape:
+            node = self.nodes[node.inputs[0]]
+        if not node.inputs or len(node.shape) != 3:
+            return ()
+        before = self.nodes[node.inputs[0]].shape
+        return (f"{node.kind} turned {written(before)} into {written(node.shape)}",)
+
+    def call(
+        self, step: syntax.Step, target: Target, stream: int | None, frame: Frame, name: str, stride: syntax.Expr | None
+    ) -> int | None:
+        definition, module = target.definition, target.module
+        assert definition is not None and module is not None and isinstance(step.head, syntax.Name)
+        if frame.depth >= DEEPEST:
+            self.problem(
+                "A303",
+                f"blocks call each other more than {DEEPEST} deep",
+                step.head.span,
+                frame,
+                related=(Related(definition.name.span, "this block"),),
+                hint=f"give `{definition.name.name}` a case that does not call it: if n == 1 {{ ... }} else {{ ... }}",
+            )
+            raise Stop
+        bound = self.bind(step, definition, frame, stride)
+        if bound is None or stream is None:
+            return None
+        variables, tensors, missing = bound
+        if missing:
+            return None
+        outer, self.children = self.children, []
+        start = len(self.nodes)
+        if not frame.calls and start + self.budget.least(step, target, frame.module, frame.variables) > MOST_LAYERS:
+            self.too_many(step.head.span, frame)
+        inner = Frame(
+            module=module,
+            variables=dict(variables),
+            tensors=tensors,
+            incoming=self.nodes[stream].shape,
+            defaults=frame.defaults,
+            namer=Namer(frame.namer.path(name), definition.body),
+            depth=frame.depth + 1,
+            calls=(*frame.calls, step.head.span),
+            is_arch=False,
+            block=definition.name.name,
+        )
+        result = self.sequence(definition.body, stream, inner)
+        if result is not None:
+            title = self.title(step, target, frame, stride)
+            outer.append(
+                self.region(
+                    "block",
+                    name,
+                    title,
+                    start,
+                    stream,
+                    result,
+                    step,
+                    tuple(self.children),
+                    block=definition.name.name,
+                    arguments=tuple(variables.items()),
+                    parameters=tuple(p.name.name for p in definition.parameters if p.tensor),
+                )
+            )
+        self.children = outer
+        return result
+
+    def bind(
+        self, step: syntax.Step, definition: syntax.Definition, frame: Frame, stride: syntax.Expr | None
+    ) -> tuple[dict[str, Value], dict[str, int | None], bool] | None:
+        """A call's variables and tensors; None where an argument is wrong, missing=True where a tensor is lost."""
+        taken = match_parameters(definition, step.arguments or ())
+        variables: dict[str, Value] = {}
+        tensors: dict[str, int | None] = {}
+        missing = False
+        for parameter in definition.parameters:
+            name = parameter.name.name
+            argument = taken.get(name)
+            if parameter.tensor:
+                if argument is None or not isinstance(argument.value, syntax.Reference):
+                    return None
+                tensors[name] = frame.tensors.get(argument.value.label)
+                missing |= tensors[name] is None
+                continue
+            try:
+                if argument is not None:
+                    variables[name] = evaluate(argument.value, frame.scope)
+                elif name == "s" and stride is not None:
+                    variables[name] = whole(stride, frame.scope, "a stride")
+                elif parameter.default is not None:
+                    variables[name] = evaluate(parameter.default, Scope(variables, None))
+                else:
+                    return None
+            except ValueProblem as problem:
+                self.value_problem(problem, frame)
+                return None
+        return variables, tensors, missing

@@ -1,0 +1,291 @@
+"""The whole network: input, parameters and outputs of an arch, and the figures it is expected to meet."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from archdsl import syntax
+from archdsl.diagnostics import Diagnostic, Related, did_you_mean
+from archdsl.elaborate.frame import Frame, Namer, Stop
+from archdsl.elaborate.steps import Steps
+from archdsl.modules import Module
+from archdsl.names import signature
+from archdsl.network import Image, Network, Node, Output, Region
+from archdsl.ops.base import LIMIT, Shape
+from archdsl.recursion import deep_recursion
+from archdsl.source import Span
+from archdsl.symbolic import known
+from archdsl.values import Scope, Value, Word, shown
+
+
+class Elaboration(NamedTuple):
+    network: Network | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+
+def elaborate(
+    definition: syntax.Arch | None,
+    module: Module,
+    *,
+    name: str,
+    input_shape: tuple[int, ...] | None = None,
+    params: dict[str, Any] | None = None,
+) -> Elaboration:
+    """The network of an arch, or of a module's loose steps where definition is None.
+
+    input_shape: in place of the text's own `input`. params: in place of the arch's defaults.
+    """
+    builder = _Elaborator(module, name, input_shape, dict(params or {}))
+    with deep_recursion():
+        network = builder.run(definition)
+    return Elaboration(network, tuple(builder.diagnostics.values()))
+
+
+
+class _Elaborator(Steps):
+    """Runs one arch, or a text's loose steps."""
+
+    def __init__(
+        self, module: Module, name: str, input_shape: tuple[int, ...] | None, params: dict[str, Any]
+    ) -> None:
+        super().__init__(module.source, name)
+        self.module, self.input_shape, self.params = module, input_shape, params
+        self.expectations: list[tuple[syntax.Expect, Scope]] = []
+        self.chosen: tuple[syntax.Output, dict[str, int | None]] | None = None
+        self.overridden = False
+        self.input_given: syntax.Input | None = None
+
+    def run(self, definition: syntax.Arch | None) -> Network | None:
+        body = definition.body if definition is not None else syntax.Sequence(statements=self.module.loose, span=self._all())
+        span = definition.name.span if definition is not None else self._all()
+        variables = self._parameters(definition) if definition is not None else {}
+        frame = Frame(
+            module=self.module,
+            variables=variables,
+            tensors={},
+            incoming=None,
+            defaults={},
+            namer=Namer("", body),
+            depth=0,
+            calls=(),
+            is_arch=True,
+            block=self.name,
+        )
+        try:
+            if self.input_shape is not None and not any(isinstance(s, syntax.Input) for s in body.statements):
+                self.image(self.input_shape, span, frame)
+            stream = self.sequence(body, 0 if self.nodes else None, frame)
+        except Stop:
+            return None
+        if not self.nodes:
+            self._no_input(body, definition, span)
+            return None
+        if len(self.nodes) == 1:
+            self.report("A117", f"`{self.name}` has no layers", span, hint="add a step after the input: conv3-64")
+        self._set_outputs(stream, span)
+        if any(d.severity == "error" for d in self.diagnostics.values()) or not any(not o.aux for o in self.outputs):
+            return None
+        region = Region(
+            kind="arch",
+            name="",
+            title=self.name,
+            start=0,
+            stop=len(self.nodes),
+            inputs=(0,),
+            output=next(o.node for o in self.outputs if not o.aux),
+            block=self.name,
+            arguments=tuple(variables.items()),
+            children=tuple(self.children),
+            span=span,
+        )
+        network = Network(
+            name=self.name,
+            nodes=tuple(self.nodes),
+            outputs=tuple(self.outputs),
+            region=region,
+            taps=tuple(self.taps.items()),
+            documentation=self._documentation(definition),
+        )
+        self._check_expectations(network)
+        return network if not self.diagnostics else None
+
+    def _all(self) -> Span:
+        statements = self.module.loose
+        if not statements:
+            return Span(self.module.source, 0, 0)
+        return statements[0].span.cover(statements[-1].span)
+
+    def _documentation(self, definition: syntax.Arch | None) -> str:
+        """Comment lines that stand right above the arch."""
+        tree = self.module.tree
+        if tree is None:
+            return ""
+        source = self.module.source
+        line = definition.span.line if definition is not None else (self._all().line)
+        by_line = {c.span.line: c for c in tree.comments if source.line(c.span.line).lstrip().startswith("#")}
+        lines: list[str] = []
+        while (line := line - 1) in by_line:
+            lines.append(by_line[line].text.lstrip("# ").rstrip())
+        return "\n".join(reversed(lines))
+
+    def _parameters(self, arch: syntax.Arch) -> dict[str, Value]:
+        """The arch's parameters, with what the caller gave in place of the defaults."""
+        variables: dict[str, Value] = {}
+        given = dict(self.params)
+        for parameter in arch.parameters:
+            name = parameter.name.name
+            default = None
+            if parameter.default is not None:
+                default = self.value(parameter.default, Scope(variables, None))
+            if name in given:
+                value = given.pop(name)
+                value = Word(value) if isinstance(value, str) else value
+                if isinstance(default, (int, float)) and not isinstance(default, bool) and isinstance(value, str):
+                    self.report("A105", f"`{name}` of `{arch.name.name}` is a number, not {value!r}", parameter.span)
+                self.overridden |= value != default
+                variables[name] = value
+            elif parameter.default is None:
+                hint = f"give it: -p {name}=VALUE on the command line, {name}=VALUE in Python"
+                self.report("A104", f"`{arch.name.name}` needs `{name}`", parameter.span, hint=hint)
+            else:
+                variables[name] = default
+        for name in given:
+            near = did_you_mean(name, [p.name.name for p in arch.parameters])
+            hint = f"did you mean `{near}`?" if near else f"it is defined as {signature(arch)}"
+            self.report("A102", f"`{arch.name.name}` has no parameter `{name}`", arch.name.span, hint=hint)
+        return variables
+
+    def _no_input(self, body: syntax.Sequence, definition: syntax.Arch | None, span: Span) -> None:
+        if self.diagnostics:
+            return
+        first = body.statements[0].span if body.statements and definition is None else span
+        if not body.statements:
+            self.report("A117", f"`{self.name}` has no layers", span, hint="start with its input: input 3x224x224")
+            return
+        self.report(
+            "A112",
+            f"`{self.name}` does not say what comes in",
+            first,
+            hint="write `input 3x224x224` as its first line, or give --input 3x224x224 (input= in Python)",
+        )
+
+    def _set_outputs(self, stream: int | None, span: Span) -> None:
+        if self.chosen is None:
+            if stream is not None and len(self.nodes) > 1:
+                self.outputs.insert(0, Output(name="out", node=stream, span=span))
+            return
+        statement, tensors = self.chosen
+        mains = []
+        for reference in statement.references:
+            node = tensors.get(reference.label)
+            if node is not None:
+                mains.append(Output(name=reference.label, node=node, span=reference.span))
+        self.outputs[:0] = mains
+
+    def _check_expectations(self, network: Network) -> None:
+        """Published figures hold for the network as published: other parameters or input sizes are not compared."""
+        if self.overridden:
+            return
+        for statement, scope in self.expectations:
+            for argument in statement.arguments:
+                if argument.name is not None:
+                    self._expect(argument, scope, network)
+
+    def _expect(self, argument: syntax.Argument, scope: Scope, network: Network) -> None:
+        figure = argument.name.name  # type: ignore[union-attr]
+        actual = {
+            "params": lambda: network.params,
+            "buffers": lambda: network.buffers,
+            "total": lambda: network.params + network.buffers,
+            "macs": lambda: network.macs,
+            "flops": lambda: network.flops,
+        }.get(figure, lambda: None)()
+        wanted = self.value(argument.value, scope)
+        if actual is None or wanted is None or not known(actual):
+            return
+        text = argument.value.text if isinstance(argument.value, syntax.Number) else ""
+        words = {"params": "parameters", "macs": "MACs", "flops": "FLOPs", "total": "parameters and buffers"}
+        if matches_figure(actual, wanted, text):
+            return
+        difference = actual - wanted
+        self.report(
+            "A208",
+            f"the published figure is {text or shown(wanted)} {words.get(figure, figure)}, and this network has {actual:,}",
+            argument.span,
+            label=f"{'+' if difference > 0 else '-'}{abs(difference):,}".replace(".0", ""),
+            hint="a layer, a width or a bias differs from the paper, or the figure counts something else",
+        )
+
+    def input(self, statement: syntax.Input, stream: int | None, frame: Frame) -> int | None:
+        if not frame.is_arch or frame.calls:
+            return stream  # an arch called as a step takes what comes in
+        if self.nodes:
+            first = self.input_given.span if self.input_given else statement.span
+            self.report(
+                "A013",
+                "a network has one input, and it comes first",
+                statement.span,
+                related=(Related(first, "the input"),) if self.input_given else (),
+                hint="move it to the arch's first line",
+            )
+            return stream
+        self.input_given = statement
+        shape = self.dims(statement.shape, frame, symbols=True)
+        if self.input_shape is not None:
+            given = self.input_shape
+            if shape is not None and len(shape) == len(given):
+                for dim, size in zip(statement.shape.dims, given, strict=True):
+                    if isinstance(dim, syntax.Name) and not known(frame.variables.get(dim.name, 0)):
+                        frame.variables[dim.name] = size
+            self.overridden |= given != shape
+            shape = given
+        if shape is None:
+            return None
+        return self.image(shape, statement.span, frame)
+
+    def image(self, shape: Shape, span: Span, frame: Frame) -> int:
+        """Node 0. Sizes that the text leaves open are symbols from here on."""
+        for size in shape:
+            if known(size) and not 1 <= size <= LIMIT:
+                code, word = ("A305", "large") if size > LIMIT else ("A105", "small")
+                self.report(code, f"a size of {size} is too {word}", span)
+                raise Stop
+        frame.incoming = shape
+        self.nodes.append(Node(op=Image(), name="input", inputs=(), shape=shape, span=span))
+        return 0
+
+    def output(self, statement: syntax.Output, frame: Frame) -> None:
+        if frame.is_arch and not frame.calls:
+            if self.chosen is not None:
+                related = (Related(self.chosen[0].span, "the first"),)
+                self.report("A013", "`output` is said twice", statement.span, related=related, hint="list them in one: output @a, @b")
+                return
+            labels = [r.label for r in statement.references]
+            for reference in statement.references:
+                if labels.count(reference.label) > 1:
+                    self.report("A108", f"`@{reference.label}` is an output twice", reference.span)
+            self.chosen = (statement, dict(frame.tensors))
+
+    def _steps_before_input(self, step: syntax.Step, frame: Frame) -> None:
+        if self.input_given is None and self.input_shape is None:
+            self.report(
+                "A112",
+                f"`{self.name}` does not say what comes in",
+                step.span,
+                label="the first step has no input",
+                hint="write `input 3x224x224` before it, or give --input 3x224x224 (input= in Python)",
+            )
+            raise Stop
+
+
+def matches_figure(actual: int, wanted: int | float, text: str) -> bool:
+    """Whether a figure equals a published one at the precision that it was written in."""
+    suffix = text[-1:] if text else ""
+    if suffix not in ("K", "M", "G"):
+        return actual == wanted
+    unit = {"K": 10**3, "M": 10**6, "G": 10**9}[suffix]
+    decimals = len(text[:-1].partition(".")[2].replace("_", ""))
+    written = Fraction(text[:-1].replace("_", ""))
+    return abs(Fraction(actual, unit) - written) * 2 * 10**decimals <= 1

@@ -1,0 +1,116 @@
+"""A live torch module, made by running the text that `emit` prints: what you read is what runs."""
+
+from __future__ import annotations
+
+import linecache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archdsl.diagnostics import ArchError, Diagnostic
+from archdsl.network import Network
+from archdsl.ops.base import written
+from archdsl.printer import class_name, emit
+from archdsl.symbolic import known
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def need_torch() -> Any:
+    """torch, or an error that says how to get it. Raises ArchError (A401)."""
+    try:
+        import torch
+    except ImportError:
+        raise ArchError(
+            [
+                Diagnostic(
+                    code="A401",
+                    message="torch is not installed, and this needs it",
+                    span=None,
+                    hint="pip install torch; checking and emitting work without it",
+                )
+            ]
+        ) from None
+    return torch
+
+
+def build(network: Network) -> nn.Module:
+    """The network as an nn.Module. See `archdsl.build`."""
+    need_torch()
+    return _namespace(emit(network), network.name)[class_name(network)]()
+
+
+def _namespace(text: str, name: str) -> dict[str, Any]:
+    """What the text defines. Its lines are put where tracebacks and `inspect.getsource` look for them, and the module
+    where pickle does."""
+    import sys
+    import types
+
+    digest = f"{hash(text) & 0xFFFFFFFF:08x}"
+    file = f"<archdsl {name} {digest}>"
+    module_name = f"archdsl_built_{name}_{digest}"
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    module = sys.modules.get(module_name)
+    if module is None:
+        module = types.ModuleType(module_name)
+        module.__file__ = file
+        exec(compile(text, file, "exec"), module.__dict__)
+        sys.modules[module_name] = module
+    return module.__dict__
+
+
+class Agreement(NamedTuple):
+    """What torch confirmed: how many tensors had the inferred shape, and the parameters and buffers it counted."""
+
+    tensors: int
+    params: int
+    buffers: int
+
+
+def verify(network: Network) -> Agreement:
+    """Build the network on torch's meta device, run it, and compare every shape and count with what was inferred.
+
+    Raises ArchError (A402) with each difference: a fault of archdsl, not of the spec.
+    """
+    torch = need_torch()
+    with torch.device("meta"):
+        model = build(network)
+    problems: list[str] = []
+    params = sum(p.numel() for p in model.parameters())
+    buffers = sum(b.numel() for name, b in model.named_buffers() if not name.endswith("num_batches_tracked"))
+    for what, ours, theirs in (("parameters", network.params, params), ("buffer elements", network.buffers, buffers)):
+        if ours != theirs:
+            problems.append(f"{ours:,} {what} were inferred, torch has {theirs:,}")
+    seen: dict[str, tuple[int, ...]] = {}
+    for name, module in model.named_modules():
+        module.register_forward_hook(
+            lambda _m, _i, output, name=name: (
+                seen.__setitem__(name, tuple(output.shape[1:])) if isinstance(output, torch.Tensor) else None
+            )
+        )
+    if all(known(side) for side in network.input):
+        outputs = model(torch.empty(2, *network.input, device="meta"))
+        if isinstance(outputs, torch.Tensor):
+            outputs = {network.main.name: outputs}
+        for output in network.outputs:
+            seen[f"output {output.name}"] = tuple(outputs[output.name].shape[1:])
+    checked = 0
+    wanted = [(node.name, node.shape) for node in network.layers]
+    wanted += [(f"output {o.name}", network.nodes[o.node].shape) for o in network.outputs]
+    for name, shape in wanted:
+        if name in seen:
+            checked += 1
+            if seen[name] != shape:
+                problems.append(f"{name}: {written(shape)} was inferred, torch gives {written(seen[name])}")
+    if problems:
+        raise ArchError(
+            [
+                Diagnostic(
+                    code="A402",
+                    message=f"torch does not agree with {network.name}",
+                    span=network.region.span,
+                    notes=tuple(problems[:10]),
+                    hint="this is a fault of archdsl: please report the spec",
+                )
+            ]
+        )
+    return Agreement(checked, params, buffers)
