@@ -3,7 +3,7 @@
 >>> import archdsl
 >>> network = archdsl.loads("conv3-64 x2; maxpool; inception(64, 96, 128, 16, 32, 32)", input="3x224x224")
 >>> network.shape, network.params
-((256, 112, 112), 92272)
+((256, 112, 112), 175792)
 
 `load` and `loads` give a `Network`; `emit` turns it into the text of a PyTorch module, `build` into a live one.
 Neither torch nor triton is imported until `build` is called.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl import syntax
+from archdsl.checks import check_names
 from archdsl.diagnostics import ArchError, Diagnostic, did_you_mean
 from archdsl.elaborate import elaborate
+from archdsl.headroom import collector_paused, deep_recursion
+from archdsl.lints import lint
 from archdsl.modules import Module, load_module, read_text
-from archdsl.names import check_names
 from archdsl.network import Network
-from archdsl.recursion import deep_recursion
 from archdsl.resources import specs_root
 from archdsl.source import Source, Span
 
@@ -71,7 +73,18 @@ def check(
 
     path: the file it came from, so that it can `use` others; root: the folder that they must lie in.
     """
-    shape = parse_shape(input)
+    with collector_paused():
+        return _check(source, path, root, arch, parse_shape(input), params)
+
+
+def _check(
+    source: Source,
+    path: Path | None,
+    root: Path | None,
+    arch: str | None,
+    shape: tuple[int, ...] | None,
+    params: dict[str, Any] | None,
+) -> Checked:
     if path is not None and root is None:
         root = _root_of(path)
     with deep_recursion():
@@ -87,13 +100,13 @@ def check(
         found.extend(more)
         if network is not None:
             networks.append(network)
+    if any(d.code != "A117" for d in found):  # no layers are left of a text whose steps are all wrong
+        found = [d for d in found if d.code != "A117"]
     diagnostics = _in_order(found, source)
     if any(d.severity == "error" for d in diagnostics):
         return Checked((), diagnostics)
-    from archdsl.lints import lint
-
-    warnings = tuple(w for network in networks for w in lint(network, source))
-    return Checked(tuple(networks), (*diagnostics, *warnings))
+    remarked = tuple(replace(network, warnings=lint(network, source)) for network in networks)
+    return Checked(remarked, _in_order([w for network in remarked for w in network.warnings], source))
 
 
 def _root_of(path: Path) -> Path:
@@ -164,6 +177,7 @@ def parse_shape(input: str | tuple[int, ...] | None) -> tuple[int, ...] | None:
 
 def load(
     path_or_name: str | os.PathLike[str],
+    /,
     *,
     arch: str | None = None,
     input: str | tuple[int, ...] | None = None,
@@ -183,6 +197,7 @@ def load(
 
 def loads(
     text: str,
+    /,
     *,
     arch: str | None = None,
     input: str | tuple[int, ...] | None = None,

@@ -21,7 +21,9 @@ _TOKENS_AND_LINES = re.compile(
     r"(?:use|block|arch|default|let|if|else|input|output|expect)(?![A-Za-z0-9_])"
 )
 _BLANKS = re.compile(r"[ \t]*")
-_HEADER = re.compile(r"^[ \t]*((?:arch|block)[ \t]+[A-Za-z_]\w*[ \t]*(?:\([^()\n]*\))?)[ \t\r]*$", re.MULTILINE)
+_HEADER = re.compile(
+    r"^[ \t]*((?:arch|block)[ \t]+[A-Za-z_]\w*[ \t]*(?:\([^()\n]*\))?)[ \t\r]*$", re.MULTILINE
+)
 
 
 class Brackets(NamedTuple):
@@ -235,7 +237,9 @@ class _Culprits:
         self._add(diagnostic, Edit(offset, offset + 1, ""))
 
     def _used(self, place: int) -> bool:
-        return any(repair.start == place for repair in self.repairs) or self.text[place:].lstrip().startswith("{")
+        return any(repair.start == place for repair in self.repairs) or self.text[place:].lstrip().startswith(
+            "{"
+        )
 
     def _mismatched(self, opened: _Open, closer: str, offset: int) -> None:
         right = _CLOSERS[opened.bracket]
@@ -245,7 +249,11 @@ class _Culprits:
             message=f"`{opened.bracket}` is closed by `{closer}`",
             span=span,
             label=f"`{right}` is expected here",
-            related=(Related(Span(self.source, opened.offset, opened.offset + 1), f"`{opened.bracket}` opened here"),),
+            related=(
+                Related(
+                    Span(self.source, opened.offset, opened.offset + 1), f"`{opened.bracket}` opened here"
+                ),
+            ),
             hint=f"write `{right}` in place of `{closer}`",
             fix=Fix(span, right, f"write `{right}`"),
         )

@@ -108,9 +108,8 @@ class _Version(argparse.Action):
         super().__init__(nargs=0, **settings)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from archdsl import __version__
-
-        print(f"archdsl {__version__}")
+        # The package itself, already loaded, is no stage to import.
+        print(f"archdsl {sys.modules['archdsl'].__version__}")
         parser.exit(CLEAN)
 
 

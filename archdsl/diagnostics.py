@@ -69,10 +69,9 @@ class Code(NamedTuple):
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str | None:
-    """The known word nearest to a wrong one, or None where none is near."""
-    words = sorted(set(known))
-    by_lower = {word.lower(): word for word in words}
-    if wrong.lower() in by_lower:
-        return by_lower[wrong.lower()]
-    near = get_close_matches(wrong, words, n=1, cutoff=0.6)
-    return near[0] if near else None
+    """The known word nearest to a wrong one, whatever its case, or None where none is near."""
+    by_lower: dict[str, str] = {}
+    for word in sorted(set(known), reverse=True):
+        by_lower[word.lower()] = word
+    near = get_close_matches(wrong.lower(), sorted(by_lower), n=1, cutoff=0.6)
+    return by_lower[near[0]] if near else None

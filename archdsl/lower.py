@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
+from archdsl.headroom import deep_recursion
 from archdsl.network import Network, Region
 from archdsl.ops.base import Function, Module
-from archdsl.recursion import deep_recursion
 from archdsl.source import Span
 
 Number = int | float | tuple[Any, ...]
@@ -360,7 +360,7 @@ class _Lowering:
             return camel(region.label)
         kinds = [self.nodes[i].kind for i in range(region.start, region.stop)]
         head = region.title.split()[0].partition("(")[0]
-        if head == "{":
+        if head.startswith("{"):
             return "".join(camel(kind) for kind in kinds) if len(kinds) <= 4 else "Group"
         return camel(head)
 

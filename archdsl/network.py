@@ -34,7 +34,7 @@ BYTES = 4
 class Image(Op):
     """The image that comes in. Not a layer that can be written."""
 
-    def infer(self) -> Shape:
+    def infer(self, *inputs: Shape) -> Shape:
         raise NotImplementedError("the input has the shape that the spec gives it")
 
 
@@ -221,8 +221,9 @@ class Network:
         for output in self.outputs:
             if not output.aux:
                 last[owner[output.node]] = len(self.nodes)
-        live = peak = 0
-        dying: dict[int, int] = {}
+        live: Any = 0
+        peak: Any = 0
+        dying: dict[int, Any] = {}
         for i in self.evaluated:
             size = BYTES * _elements(self.nodes[i])
             live += size

@@ -74,7 +74,7 @@ def _parse_with_repairs(source: Source, brackets: Brackets) -> tuple[syntax.File
     for _ in range(3 * MOST_ERRORS):
         file, soft, offset, expected = _parse_once(source, patch, brackets)
         if offset is None:
-            found += [one for one in soft if not patch.touches(one.span.start, one.span.stop)]
+            found += [one for one in soft if one.span and not patch.touches(one.span.start, one.span.stop)]
             return (file if file is not None and (file.statements or not found) else None), found
         # Only a text with errors pays for the module that explains them.
         from archdsl.syntax_errors import explain, statement_around
@@ -326,7 +326,9 @@ class _Builder:
             written = children[index]
             gap = self._between(self._stop(children[index - 1]), self._start(children[index + 1]))
             if not written:
-                self._empty("a branch", self._between(gap.start, max(gap.start, gap.stop)), "`[ a | identity ]`")
+                self._empty(
+                    "a branch", self._between(gap.start, max(gap.start, gap.stop)), "`[ a | identity ]`"
+                )
             statements = self._inner(written)
             span = statements[0].span.cover(statements[-1].span) if statements else self._middle(gap)
             made.append(syntax.Sequence(statements=statements, span=span))
@@ -434,9 +436,14 @@ class _Builder:
                 parts["contract"] = part
         body = parts.get("body")
         if type(body) is syntax.Sequence and not body.statements:
-            inside = Span(self._source, min(body.span.start + 1, body.span.stop), max(body.span.stop - 1, body.span.start))
+            inside = Span(
+                self._source,
+                min(body.span.start + 1, body.span.stop),
+                max(body.span.stop - 1, body.span.start),
+            )
             if inside.start <= inside.stop and not any(
-                error.code == "A013" and body.span.start <= error.span.start < body.span.stop for error in self._soft
+                error.code == "A013" and error.span and body.span.start <= error.span.start < body.span.stop
+                for error in self._soft
             ):
                 self._empty("this { }", inside, "`{ identity }`")
         return syntax.Step(span=Span(self._source, start, stop), **parts)
@@ -538,7 +545,11 @@ class _Builder:
     def _chain(self, children: list[_Child]) -> syntax.Chain:
         operands = tuple(children[::2])
         operators = tuple(str(token) for token in children[1::2])
-        return syntax.Chain(operands=operands, operators=operators, span=operands[0].span.cover(operands[-1].span))
+        return syntax.Chain(
+            operands=operands,
+            operators=operators,  # type: ignore[arg-type]  # the grammar's own tokens
+            span=operands[0].span.cover(operands[-1].span),
+        )
 
     expression = conjunction = comparison = sum = product = _chain
 

@@ -25,7 +25,7 @@ class Patch:
         if not self._edits:
             self.text = original
             return
-        pieces = []
+        pieces: list[str] = []
         self._starts = []  # where each replacement starts in the patched text
         self._stops = []
         read = written = 0

@@ -274,14 +274,14 @@ class _Solver:
         if role == "padding":
             for p in self.parameters:
                 if p.role == "kernel_size" and all(isinstance(p.values[i], int) for i, _ in present):
-                    if all(p.values[i] // 2 == v for i, v in present):  # type: ignore[operator]
+                    if all(p.values[i] // 2 == v for i, v in present):  # type: ignore
                         return f"{p.name} // 2"
             return None
         if role not in CHANNELS or len({v for _, v in present}) < 2:
             return None
-        known = dict(self.spec)
-        known.update({p.name: p.values for p in self.parameters if p.role in CHANNELS})  # type: ignore[misc]
-        whole = {
+        known: dict[str, tuple[Any, ...]] = dict(self.spec)
+        known.update({p.name: p.values for p in self.parameters if p.role in CHANNELS})
+        whole: dict[str, tuple[int, ...]] = {
             n: v for n, v in known.items() if all(isinstance(v[i], int) and not isinstance(v[i], bool) for i, _ in present)
         }
         for name, values in whole.items():

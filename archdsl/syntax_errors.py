@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from archdsl.diagnostics import Diagnostic, Fix, Related
@@ -33,7 +34,8 @@ class _Word(NamedTuple):
     stop: int
 
 
-class _Place(NamedTuple):
+@dataclass(frozen=True)
+class _Place:
     """Where a text stopped fitting, and the words of its line."""
 
     source: Source
@@ -101,14 +103,12 @@ def statement_around(text: str, offset: int) -> tuple[int, int]:
         if depth_at_fault is None and place >= offset:
             depth_at_fault = max(index for index, kind in enumerate(kinds) if kind != "(")
         if depth_at_fault is not None:
-            if depth_at_fault >= len(starts):
-                return offset, min(offset + 1, len(text))
             start = starts[depth_at_fault]
             depth = len(kinds) - 1
             ends = (
                 depth == depth_at_fault
                 and (token in ";\n}]" or token in "{[" or token == "|" and kinds[depth] == "[")
-                and token[0] not in "\"#()"
+                and token[0] not in '"#()'
             )
             if ends and text[start:place].strip():
                 return start, place
@@ -228,7 +228,7 @@ _LOOKALIKES = {
     "&": ("and", "a Python or C operator", "`and`"),
     "!": ("not ", "a C operator", "`not`"),
 }
-_PLAIN = frozenset(" \t\r\n()[]{}<>=+-*/%.,;|@#_\"")
+_PLAIN = frozenset(' \t\r\n()[]{}<>=+-*/%.,;|@#_"')
 
 
 def _foreign_character(place: _Place) -> Diagnostic | None:
@@ -253,10 +253,20 @@ def _unknown_character(source: Source, offset: int, character: str) -> Diagnosti
         text, called, better = _LOOKALIKES[character]
         if source.text[offset : offset + 2] == "&&":
             span = Span(source, offset, offset + 2)
-        quoted = re.compile(r"[\u201c\u201e]([^\n\"\u201c\u201d\u201e]*)[\u201c\u201d]").match(source.text, offset)
+        quoted = re.compile(r"[\u201c\u201e]([^\n\"\u201c\u201d\u201e]*)[\u201c\u201d]").match(
+            source.text, offset
+        )
         if quoted:
-            span, text, better = Span(source, offset, quoted.end()), f'"{quoted[1]}"', f'"{quoted[1]}", in plain quotes'
-        shown = f"`{span.text}`" if character.isprintable() and not character.isspace() else f"U+{ord(character):04X}"
+            span, text, better = (
+                Span(source, offset, quoted.end()),
+                f'"{quoted[1]}"',
+                f'"{quoted[1]}", in plain quotes',
+            )
+        shown = (
+            f"`{span.text}`"
+            if character.isprintable() and not character.isspace()
+            else f"U+{ord(character):04X}"
+        )
         return _error("A011", f"{shown} is {called}, which the language does not use", span, "not of the language",
                       f"write {better}", Fix(span, text, f"write {better}"))  # fmt: skip
     if character.isalnum():
@@ -373,7 +383,9 @@ def _loose_shape(place: _Place) -> Diagnostic | None:
     if start >= stop:
         return None
     span = place.span(start, stop - 1)
-    dims = re.findall(rf"{_DIM}", re.sub(r"(?<![A-Za-z])[xX\u00d7](?![A-Za-z])|[,*]", " ", _without_outer(span.text)))
+    dims = re.findall(
+        rf"{_DIM}", re.sub(r"(?<![A-Za-z])[xX\u00d7](?![A-Za-z])|[,*]", " ", _without_outer(span.text))
+    )
     written = re.sub(r"\s|[x,*()X\u00d7\[\]]", "", span.text)
     if len(dims) not in (1, 3) or re.sub(r"[()]|\s", "", "".join(dims)).replace("x", "") != written:
         return None
@@ -396,7 +408,11 @@ _OPERATORS = ("+", "-", "*", "/", "//", "%", ".", "**")
 
 def _bare_arithmetic(place: _Place) -> Diagnostic | None:
     # The lexer reads `64//2` as a stride that has no number, so there the step is not whole.
-    if place.in_parentheses() or place.text not in _OPERATORS or not (place.step_is_whole() or place.text == "//"):
+    if (
+        place.in_parentheses()
+        or place.text not in _OPERATORS
+        or not (place.step_is_whole() or place.text == "//")
+    ):
         return None
     sign = _sign_before(place)
     if sign is None or place.word(place.first) in ("let", "if", "else", "input"):
@@ -439,8 +455,10 @@ def _sign_before(place: _Place) -> int | None:
             if place.index - at == 2:
                 return at
             inside = [word.text for word in place.words[at + 1 : place.index]]
-            is_value = inside[0] == "(" or inside[0].isidentifier() and inside[1] == "(" and "=" not in inside
-            return at if is_value and inside[-1] == ")" else None
+            if len(inside) < 2 or inside[-1] != ")":
+                return None
+            is_call = inside[0].isidentifier() and inside[1] == "(" and "=" not in inside
+            return at if inside[0] == "(" or is_call else None
     return None
 
 
@@ -508,7 +526,11 @@ def _python(place: _Place) -> Diagnostic | None:
     first = place.word(place.first)
     if place.in_parentheses():
         return None
-    if first in _PYTHON and place.index > place.first and (place.text == ":" or place.text[:1].isidentifier()):
+    if (
+        first in _PYTHON
+        and place.index > place.first
+        and (place.text == ":" or place.text[:1].isidentifier())
+    ):
         span = place.span(place.first)
         hint = {
             "for": "write what repeats once: `conv3-64 x3`, or `{ ... } x3`",
@@ -623,7 +645,9 @@ def _nothing_follows(place: _Place) -> Diagnostic | None:
         return _error("A001", f"`default {last}` needs its arguments", end, "`(` is missing here",
                       f"write `default {last}(act=relu)`")  # fmt: skip
     if last in ("+", "*", "//", "%", "==", "!=", "<", "<=", ">", ">=", "and", "or", "not"):
-        return _error("A001", f"there is nothing after `{last}`", end, "a value is missing here", "write a value")
+        return _error(
+            "A001", f"there is nothing after `{last}`", end, "a value is missing here", "write a value"
+        )
     if last == "," and place.text != ")":
         return _error("A001", "there is nothing after this `,`", end, "something is missing here",
                       "remove the comma, or go on after it")  # fmt: skip
@@ -716,10 +740,23 @@ def _comma_between_steps(place: _Place) -> Diagnostic | None:
 
 
 def _parts_out_of_order(place: _Place) -> Diagnostic | None:
-    if not place.step_is_whole() or place.word(place.first) in ("input", "output", "let", "use", "expect", "default"):
+    if not place.step_is_whole() or place.word(place.first) in (
+        "input",
+        "output",
+        "let",
+        "use",
+        "expect",
+        "default",
+    ):
         return None
-    if place.text == "x" or place.text in ("(", "{", "[", "-", "/", "as", "->") or _COPIES.fullmatch(place.text):
-        if _COPIES.fullmatch(place.text) and any(_COPIES.fullmatch(w.text) for w in place.words[place.first:place.index]):
+    if (
+        place.text == "x"
+        or place.text in ("(", "{", "[", "-", "/", "as", "->")
+        or _COPIES.fullmatch(place.text)
+    ):
+        if _COPIES.fullmatch(place.text) and any(
+            _COPIES.fullmatch(w.text) for w in place.words[place.first : place.index]
+        ):
             return _error("A001", "this step already has its repeat", place.span(), "a second repeat",
                           f"group what is repeated: `{{ ... }} {place.text}`")  # fmt: skip
         return _error("A001", f"`{place.text}` does not fit at this place of a step", place.span(), "out of order",
@@ -743,7 +780,11 @@ def _two_steps(place: _Place) -> Diagnostic | None:
 
 
 def _missing_comma(place: _Place) -> Diagnostic | None:
-    if not place.in_parentheses() or "COMMA" not in place.expected or not re.match(r"[A-Za-z0-9_@]", place.text):
+    if (
+        not place.in_parentheses()
+        or "COMMA" not in place.expected
+        or not re.match(r"[A-Za-z0-9_@]", place.text)
+    ):
         return None
     return _error("A001", f"there is no comma before `{place.text}`", place.span(), "a new value starts here",
                   "separate arguments with a comma", Fix(place.gap(), ", ", "insert `,`"))  # fmt: skip

@@ -17,6 +17,10 @@ LARGEST = 2**63 - 1
 CONSTANTS = {"true": True, "false": False}
 
 
+LOST = object()
+"""What a name is bound to when its value could not be computed: told once, where it was defined."""
+
+
 class Word(str):
     """A name that stands for itself: `same`, `relu`, `none`."""
 
@@ -85,7 +89,10 @@ def evaluate(expr: syntax.Expr, scope: Scope) -> Value:
 
 def _name(expr: syntax.Name, scope: Scope) -> Value:
     if expr.name in scope.variables:
-        return scope.variables[expr.name]
+        value = scope.variables[expr.name]
+        if value is LOST:
+            raise UnknownIncoming(expr.span)
+        return value
     if expr.name in CONSTANTS:
         return CONSTANTS[expr.name]
     return Word(expr.name)

@@ -33,7 +33,10 @@ def test_builds_strictly(strict: Lark) -> None:
     ("old", "new"),
     [
         ("COMPARE sum)?", "COMPARE sum)? | comparison PLUS sum"),  # an ambiguous rule
-        ("?atom: number", "DIGITS: /[0-9]+/\ndigits: DIGITS\n?atom: digits | number"),  # terminals that collide
+        (
+            "?atom: number",
+            "DIGITS: /[0-9]+/\ndigits: DIGITS\n?atom: digits | number",
+        ),  # terminals that collide
     ],
 )
 def test_strict_refuses_a_conflict(old: str, new: str) -> None:

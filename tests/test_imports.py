@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 # The stages, first to last; a file or folder of archdsl/ each. One imports only what stands before it.
 ORDER = (
-    "recursion",
+    "headroom",
     "source",
     "symbolic",
     "resources",
@@ -24,6 +24,7 @@ ORDER = (
     "diagnostics",
     "codes",
     "render",
+    "words",
     "syntax",
     "values",
     "ops",
@@ -33,6 +34,7 @@ ORDER = (
     "parse",
     "modules",
     "names",
+    "checks",
     "network",
     "budget",
     "elaborate",

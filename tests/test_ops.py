@@ -313,7 +313,11 @@ PADDINGS = st.one_of(
     st.sampled_from(["same", "valid"]), SMALL, st.tuples(SMALL, SMALL), st.tuples(SMALL, SMALL, SMALL, SMALL)
 )
 """The spellings of a padding, which its field's type does not show."""
-LIKELY = {"groups": st.sampled_from([2, 2, 3, 4]), "channels": st.sampled_from([12, 24])}
+LIKELY = {
+    "groups": st.sampled_from([2, 2, 3, 4]),
+    "channels": st.sampled_from([12, 24]),
+    "output_padding": st.just(0),
+}
 """Values that go together more often than chance has it."""
 
 
@@ -520,7 +524,7 @@ def test_symbols_agree_with_numbers(name: str) -> None:
 def test_macs_are_half_of_torchs_flops(name: str) -> None:
     counts: Counter[str] = Counter()
 
-    @settings(max_examples=150, derandomize=True, database=None, deadline=None)
+    @settings(max_examples=100, derandomize=True, database=None, deadline=None)
     @given(ops(name), IMAGES)
     def agree(op: Op, shape: Shape) -> None:
         for part in op.expand():

@@ -198,8 +198,14 @@ def test_if_is_flat() -> None:
         ("1000", (number(1000),)),
         ("_", (syntax.Wildcard(span=ANY),)),
         ("classes", (name("classes"),)),
-        ("Fx(H//2)x(W//2)", (name("F"), chain("//", name("H"), number(2)), chain("//", name("W"), number(2)))),
-        ("3x(16*H)x(16*W)", (number(3), chain("*", number(16), name("H")), chain("*", number(16), name("W")))),
+        (
+            "Fx(H//2)x(W//2)",
+            (name("F"), chain("//", name("H"), number(2)), chain("//", name("W"), number(2))),
+        ),
+        (
+            "3x(16*H)x(16*W)",
+            (number(3), chain("*", number(16), name("H")), chain("*", number(16), name("W"))),
+        ),
     ],
 )
 def test_shapes(text: str, dims: tuple[syntax.Expr, ...]) -> None:
@@ -216,7 +222,9 @@ def test_expressions() -> None:
     assert value("a or b and not c == a") == chain(
         "or", a, chain("and", b, syntax.Unary(operator="not", operand=chain("==", c, a), span=ANY))
     )
-    assert value("-a") == value("- - -a") == value("-(-(-a))") == syntax.Unary(operator="-", operand=a, span=ANY)
+    assert (
+        value("-a") == value("- - -a") == value("-(-(-a))") == syntax.Unary(operator="-", operand=a, span=ANY)
+    )
     assert value("--a") == value("not not a") == a
     assert value("(0, a,)") == syntax.TupleExpr(items=(number(0), a), span=ANY)
     assert value("in.c") == syntax.Member(base=name("in"), member=c, span=ANY)
@@ -293,7 +301,13 @@ SLIPS = [
     ("residual { a } x2 b", "A002", "b", "separator", "residual { a } x2; b"),
     ("conv3(p=1\nrelu", "A003", "", "never closed", "conv3(p=1)\nrelu"),
     ("concat [ a | b", "A003", "", "`[` is never closed", "concat [ a | b ]"),
-    ("arch a {\n  relu\nblock b() { gap }", "A003", "", "`{` is never", "arch a {\n  relu }\nblock b() { gap }"),
+    (
+        "arch a {\n  relu\nblock b() { gap }",
+        "A003",
+        "",
+        "`{` is never",
+        "arch a {\n  relu }\nblock b() { gap }",
+    ),
     ("arch a {\n  add { b\n  relu\n}", "A003", "", "`{` is never", "arch a {\n  add { b }\n  relu\n}"),
     ("relu }", "A004", "}", "closes nothing", "relu "),
     ("conv3(p=1]", "A004", "]", "`(` is closed by `]`", "conv3(p=1)"),
@@ -382,6 +396,11 @@ def test_every_error_once_in_the_order_of_the_text() -> None:
     assert len(file.statements[0].body.statements) == len(tree(VGG).statements[0].body.statements) + 1
 
 
+def test_what_follows_from_an_error_is_not_reported() -> None:
+    assert [error.code for error in errors("conv3-(")] == ["A003"]
+    assert [error.code for error in errors("{")] == ["A003"]
+
+
 def test_a_bad_header_does_not_hide_its_body() -> None:
     assert [error.code for error in errors("arch 3net { conv3-64x2 }\nrelu relu")] == ["A009", "A006", "A002"]
 
@@ -396,6 +415,12 @@ def test_the_rest_is_kept() -> None:
     assert parse(Source("test", "as as as"))[0] is None
 
 
+def test_slips_that_once_broke_the_diagnosis() -> None:
+    check(VGG.replace("fc-classes", "fc-//classes"))
+    check(RESNET.replace("conv1-(4*f)(", ""))
+    check(RESNET.replace("s=1)", "s=1\ufeff"))
+
+
 def test_at_most_twenty() -> None:
     assert len(errors("conv3-64x2\n" * 100)) == 20
     assert len(errors("relu }\n" * 100)) == 20
@@ -404,9 +429,33 @@ def test_at_most_twenty() -> None:
 # ---- no text can hurt ----
 
 PIECES = (
-    [*"()[]{}|;,@#=-+*/%<>.\n\"$\u00d7\u2013x_ ", "x2", "x(", "->", "//", "==", "64", "64x2", "0.5", "4.09G", "3x224x224"]
+    [
+        *'()[]{}|;,@#=-+*/%<>.\n"$\u00d7\u2013x_ ',
+        "x2",
+        "x(",
+        "->",
+        "//",
+        "==",
+        "64",
+        "64x2",
+        "0.5",
+        "4.09G",
+        "3x224x224",
+    ]
     + "use as block arch default let if else input output expect and or not in conv3 relu k".split()
-    + [" ", "\n", "; ", "conv3-64", "concat [ a | b ]", "{ relu }", "\r\n", "\ufeff", "\u2028", "\ud800", "\x00"]
+    + [
+        " ",
+        "\n",
+        "; ",
+        "conv3-64",
+        "concat [ a | b ]",
+        "{ relu }",
+        "\r\n",
+        "\ufeff",
+        "\u2028",
+        "\ud800",
+        "\x00",
+    ]
 )
 
 

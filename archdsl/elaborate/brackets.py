@@ -14,7 +14,7 @@ from archdsl.names import Target
 from archdsl.network import Output, Region
 from archdsl.ops import LAYERS
 from archdsl.ops.base import Op, Shape, written
-from archdsl.source import Span
+from archdsl.source import Source, Span
 from archdsl.symbolic import Dim, known
 from archdsl.values import Value, Word
 
@@ -22,8 +22,24 @@ from archdsl.values import Value, Word
 class Brackets(Layers):
     """Merges and combinators. `sequence`, which runs a body, is the subclass's."""
 
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        self.outputs: list[Output] = []
+
     def sequence(self, body: syntax.Sequence, stream: int | None, frame: Frame, carry: str | None = None) -> int | None:
         raise NotImplementedError
+
+    def name_of(self, step: syntax.Step, frame: Frame) -> str:
+        """The attribute that a step becomes: its label, or its kind and number."""
+        if step.label is not None:
+            return step.label.name
+        head = step.head
+        if head is None:
+            return frame.namer.fresh("group")
+        target = self._targets[id(step)]
+        if target is not None and target.kind == "layer":
+            return frame.namer.fresh(target.layer.syntax)  # type: ignore[union-attr]
+        return frame.namer.fresh(head.name)  # type: ignore[union-attr]
 
     def branch(self, body: syntax.Sequence, stream: int | None, frame: Frame) -> int | None:
         """One branch; a region of its own within the merge's."""
@@ -119,9 +135,9 @@ class Brackets(Layers):
         if options.shortcut == "match" and not agree:
             return body
         if options.scale != 1.0:
-            body = self.part(LAYERS["scale"](factor=options.scale), body, "scale", step, frame)  # type: ignore[assignment]
+            body = self.part(_layer("scale", factor=options.scale), body, "scale", step, frame)  # type: ignore[assignment]
         if options.drop_path:
-            body = self.part(LAYERS["droppath"](ratio=options.drop_path), body, "droppath", step, frame)  # type: ignore[assignment]
+            body = self.part(_layer("droppath", ratio=options.drop_path), body, "droppath", step, frame)  # type: ignore[assignment]
         skip: int | None = stream
         if options.shortcut == "projection" or options.shortcut in ("auto", "pad") and not agree:
             skip = self.adapt(step, options.shortcut, stream, body, frame, name)
@@ -180,18 +196,18 @@ class Brackets(Layers):
         title = f"shortcut: conv1-{left[0]}{stride}" if how != "pad" else f"shortcut: pad to {left[0]}{stride}"
         return self.inserted(ops, stream, name, title, step, frame)
 
-    def option_a(self, step: syntax.Step, came: Shape, left: Shape, strides: tuple, frame: Frame) -> tuple[Op, ...] | None:
+    def option_a(self, step: syntax.Step, came: Shape, left: Shape, strides: tuple[Any, ...], frame: Frame) -> tuple[Op, ...] | None:
         if not (known(came[0]) and known(left[0]) and left[0] >= came[0]):
             self.cannot_match(step, came, left, frame, ("shortcut=pad adds zero channels and can't take any away",))
             return None
         ops: list[Op] = []
         if strides != (1, 1):
-            ops.append(LAYERS["maxpool"](kernel=1, stride=strides))  # a 1x1 window only subsamples
+            ops.append(_layer("maxpool", kernel=1, stride=strides))  # a 1x1 window only subsamples
         if left[0] != came[0]:
-            ops.append(LAYERS["pad"](channels=left[0]))
+            ops.append(_layer("pad", channels=left[0]))
         return tuple(ops)
 
-    def projection(self, channels: Dim, strides: tuple, step: syntax.Step, frame: Frame) -> tuple[Op, ...] | None:
+    def projection(self, channels: Dim, strides: tuple[Any, ...], step: syntax.Step, frame: Frame) -> tuple[Op, ...] | None:
         """The shortcut's 1x1: normalized as every conv here, never activated; bare where norms come first."""
         key = ("projection", channels, strides, id(frame.defaults))
         if key not in self._ops:
@@ -250,7 +266,12 @@ class Brackets(Layers):
         return result
 
 
-_ADD = LAYERS["add"]()
+def _layer(name: str, **arguments: Any) -> Op:
+    """A layer that the author did not write by name."""
+    return LAYERS[name](**arguments)
+
+
+_ADD = _layer("add")
 
 
 

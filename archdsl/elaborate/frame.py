@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from archdsl import syntax
+from archdsl.modules import Module
+from archdsl.ops.base import Shape
 from archdsl.source import Span
 from archdsl.values import Scope, Value
 
@@ -72,18 +75,32 @@ class Default(NamedTuple):
 Defaults = dict[str, dict[str, Default]]
 
 
+@dataclass(slots=True)
 class Frame:
-    """What a body can see: its variables and tensors, the shape that came in, the defaults in force, its module."""
+    """What a body can see.
 
-    __slots__ = ("module", "variables", "tensors", "incoming", "defaults", "namer", "depth", "calls", "is_arch", "block")
+    module     where its names are looked up; block: the definition it belongs to.
+    variables  parameters and `let` names; tensors: labels and `@` parameters, None for one that an error lost.
+    incoming   the shape that `in` has, or None before the input is known.
+    defaults   what `default` has set, for this body and the blocks it calls.
+    namer      names of the module that its steps become attributes of.
+    depth      how many blocks are being expanded; calls: the heads of the steps that called them.
+    """
 
-    def __init__(self, **values: Any) -> None:
-        for name, value in values.items():
-            setattr(self, name, value)
+    module: Module
+    variables: dict[str, Value]
+    tensors: dict[str, int | None]
+    incoming: Shape | None
+    defaults: Defaults
+    namer: Namer
+    depth: int
+    calls: tuple[Span, ...]
+    is_arch: bool
+    block: str
 
     def inside(self, **changes: Any) -> Frame:
         """The same, with changes."""
-        return Frame(**{name: getattr(self, name) for name in self.__slots__} | changes)
+        return replace(self, **changes)
 
     @property
     def scope(self) -> Scope:

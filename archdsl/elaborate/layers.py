@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from archdsl import syntax
-from archdsl.diagnostics import Diagnostic, Related, did_you_mean
+from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.elaborate.findings import Findings, validation_message
 from archdsl.elaborate.frame import Defaults, Frame, Stop
-from archdsl.names import Target, argument_names, resolve
+from archdsl.elaborate.origins import arithmetic, made_vector, set_channels, set_size, step_text, the_way
+from archdsl.names import Target, argument_names, fits, resolve
 from archdsl.network import Kind, Node, Region
 from archdsl.ops import LAYERS
 from archdsl.ops.base import LIMIT, Op, Shape, ShapeError, Window, written
@@ -21,6 +23,9 @@ from archdsl.values import LayerCall, Value, ValueProblem, Word, evaluate, shown
 
 MOST_LAYERS = 200_000
 """Nodes of one network."""
+
+LONGEST_BODY = 40
+"""Characters of a body that a table's row still shows."""
 
 
 class Inferred(NamedTuple):
@@ -39,6 +44,7 @@ class Layers(Findings):
     def __init__(self, source: Source) -> None:
         super().__init__(source)
         self.nodes: list[Node] = []
+        self.made_by: dict[int, syntax.Step] = {}  # by the node's index
         self.children: list[Region] = []  # of the region being built
         self._targets: dict[int, Target | None] = {}
         self._ops: dict[Any, tuple[Op, ...] | None] = {}
@@ -70,10 +76,10 @@ class Layers(Findings):
         try:
             if target.kernel is not None:
                 given["kernel"], spans["kernel"] = target.kernel, target.kernel_span  # type: ignore[assignment]
-            if step.width is not None:
+            if step.width is not None and "channels" in layer.model_fields:
                 given["channels"] = whole(step.width, frame.scope, "a width")
                 spans["channels"] = step.width.span
-            if stride is not None:
+            if stride is not None and "stride" in layer.model_fields:
                 given["stride"] = whole(stride, frame.scope, "a stride")
                 spans["stride"] = stride.span
             for name, argument in self.named(layer, step.arguments or ()):
@@ -83,13 +89,13 @@ class Layers(Findings):
             self.value_problem(problem, frame)
             return None
         try:
-            key = (layer.syntax, tuple(given.items()), id(frame.defaults), id(step))
+            key = (layer.syntax, tuple(given.items()), id(frame.defaults))
             if key in self._ops:
                 return self._ops[key]
         except TypeError:  # a symbolic size that is not hashable never names a layer's argument
             key = None
         ops = self.build(layer, given, spans, step, frame)
-        if key is not None:
+        if key is not None and ops is not None:
             self._ops[key] = ops
         return ops
 
@@ -175,6 +181,7 @@ class Layers(Findings):
         if len(nodes) > MOST_LAYERS:
             self.too_many(step.span, frame)
         extent, jump = _see(inferred.window, [nodes[i] for i in inputs])
+        self.made_by[len(nodes)] = step
         nodes.append(
             Node(
                 op=op,
@@ -204,13 +211,13 @@ class Layers(Findings):
             params: Dim = 0
             buffers: Dim = 0
             for weight in op.weights(*shapes):
-                size: Dim = 1
+                elements: Dim = 1
                 for side in weight.shape:
-                    size = size * side
+                    elements = elements * side
                 if weight.trainable:
-                    params = params + size
+                    params = params + elements
                 else:
-                    buffers = buffers + size
+                    buffers = buffers + elements
             return Inferred(shape, params, buffers, op.macs(shape, *shapes), op.window(*shapes))
         except ShapeError as error:
             spans = {}
@@ -238,19 +245,67 @@ class Layers(Findings):
     ) -> None:
         """A layer that does not fit what comes in: the arithmetic, and the step that made what came in."""
         span = spans.get(error.argument or "", who)
-        related = []
-        branch = getattr(error, "branch", None)
+        related, notes, hint = [], list(error.notes), error.hint
+        branch = error.branch
+        fix = None
         if branches and branch is not None and branch < len(branches):
-            for index, place in enumerate(branches):
+            for index in (0, branch):
                 text = f"branch {index + 1} gives {written(self.nodes[inputs[index]].shape)}"
-                if index in (0, branch):
-                    related.append(Related(place, text))
+                related.append(Related(_place(branches[index]), text))
+            if error.code == "A202" and not error.after:
+                notes, hint = self.branch_sizes(inputs, (0, branch), notes, hint)
+            if error.after:
+                end = branches[branch].at_end()
+                fix = Fix(end, f"; {error.after}", f"end branch {branch + 1} with `{error.after}`")
         elif inputs:
-            made = self.nodes[inputs[0]]
-            related.append(Related(_place(made.span), f"gives {written(made.shape)}"))
+            related.append(self.origin(error, inputs[0]))
+            way = the_way(self.nodes, inputs[0]) if error.argument == "kernel" else ""
+            notes += [f"the image on its way here: {way}"] if way else []
+        if error.instead and error.argument in spans and _is_plain(span) and not frame.calls:
+            fix = Fix(span, error.instead, f"write `{error.instead}` here")
+        elif error.before and not frame.calls:
+            start = Span(who.source, who.start, who.start)
+            fix = Fix(start, f"{error.before}; ", f"put `{error.before}` before it")
         self.problem(
-            error.code, error.message, span, frame, related=tuple(related), notes=tuple(error.notes), hint=error.hint
+            error.code, error.message, span, frame, related=tuple(related), notes=tuple(notes), hint=hint, fix=fix
         )
+
+    def origin(self, error: ShapeError, index: int) -> Related:
+        """The step that gave what does not fit: its size, its channels, or that it is a vector."""
+        nodes = self.nodes
+        if error.code == "A204" and len(nodes[index].shape) == 1:
+            made = nodes[made_vector(nodes, index)]
+            return Related(_place(made.span), f"a vector from here on, of {written(made.shape)}")
+        if error.code == "A205":
+            made = nodes[set_channels(nodes, index)]
+            return Related(_place(made.span), f"{made.shape[0]} channels come from here")
+        if error.argument == "kernel":
+            made = nodes[set_size(nodes, index)]
+            verb = "makes it" if made.inputs else "the image is"
+            return Related(_place(made.span), f"{verb} {written(made.shape[1:])}")
+        made = nodes[index]
+        return Related(_place(made.span), f"{'gives' if made.inputs else 'brings'} {written(made.shape)}")
+
+    def branch_sizes(
+        self, inputs: tuple[int, ...], pair: tuple[int, int], notes: list[str], hint: str
+    ) -> tuple[list[str], str]:
+        """Why two branches came to different heights and widths, and what would make them agree."""
+        nodes = self.nodes
+        one, two = (nodes[inputs[index]] for index in pair)
+        if len(one.shape) != 3 or len(two.shape) != 3 or one.shape[1:] == two.shape[1:]:
+            return notes, hint
+        found = list(notes)
+        for index in pair:
+            at = set_size(nodes, inputs[index])
+            how = arithmetic(nodes, at)
+            if how and at in self.made_by and at > min(inputs):
+                found.append(f"branch {index + 1}, `{step_text(self.made_by[at])}`: {how}")
+        if one.jump == two.jump:
+            return found, "the strides agree and the paddings do not: p=same keeps the size in both"
+        first, second = (exact(node.jump[0]) for node in (one, two))
+        more, less = (pair[0], pair[1]) if first > second else (pair[1], pair[0])
+        factor = exact(Fraction(max(first, second)) / Fraction(min(first, second)))
+        return found, f"branch {more + 1} shrinks the image {factor} times as much as branch {less + 1}: give both the same stride"
 
     def too_many(self, span: Span, frame: Frame) -> None:
         """The limit on layers: nothing after it is elaborated."""
@@ -264,15 +319,13 @@ class Layers(Findings):
         key = id(step)
         if key not in self._targets:
             found = resolve(step.head, frame.module)
-            usable = not isinstance(found, Diagnostic) and _usable(step, found)
+            usable = not isinstance(found, Diagnostic) and fits(step, found)
             self._targets[key] = found if usable else None  # type: ignore[assignment]
         return self._targets[key]
 
     def title(self, step: syntax.Step, target: Target, frame: Frame, stride: syntax.Expr | None) -> str:
-        """A step as its author would say it, numbers put in."""
-        if step.head is None:
-            return "{ ... }"
-        text = step.head.name  # type: ignore[union-attr]
+        """A step as its author would say it, numbers put in; a body in full only where it is short."""
+        text = step.head.name if isinstance(step.head, syntax.Name) else ""
         if step.width is not None:
             text += f"-{shown(self.whole(step.width, frame, 'a width'))}"
         if stride is not None:
@@ -280,8 +333,11 @@ class Layers(Findings):
         if step.arguments:
             text += "(" + ", ".join(self._argument_title(a, frame) for a in step.arguments) + ")"
         if step.body is not None:
-            text += " [ ... ]" if isinstance(step.body, syntax.Branches) else " { ... }"
-        return text
+            body = step.body.span.text
+            if len(body) > LONGEST_BODY or "\n" in body:
+                body = "[ ... ]" if isinstance(step.body, syntax.Branches) else "{ ... }"
+            text += f" {body}"
+        return text.strip()
 
     def _argument_title(self, argument: syntax.Argument, frame: Frame) -> str:
         if isinstance(argument.value, syntax.Reference):
@@ -329,19 +385,6 @@ class Layers(Findings):
         return (entered, *seen)
 
 
-def _usable(step: syntax.Step, target: Target) -> bool:
-    """Whether a step has the brackets that its head needs; names.py has told where it does not."""
-    if target.kind in ("merge",):
-        exact = target.layer.arity - 1 if target.layer.arity is not None else None  # type: ignore[union-attr]
-        if not isinstance(step.body, syntax.Branches):
-            return False
-        return len(step.body.branches) == exact if exact is not None else len(step.body.branches) > 1
-    if target.kind in ("group", "combinator"):
-        return isinstance(step.body, syntax.Sequence)
-    return step.body is None
-
-
-
 def plain(values: dict[str, Value]) -> dict[str, Value]:
     """Values as pydantic's strict mode wants them: words as str, the word none as None only where a layer was wanted."""
     return {k: str(v) if isinstance(v, Word) else v for k, v in values.items()}
@@ -369,7 +412,7 @@ def part_names(ops: tuple[Op, ...]) -> tuple[str, ...]:
 
 
 
-def _see(window: Window, sources: list[Node]) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+def _see(window: Window, sources: list[Any]) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     """Receptive field and effective stride after a window: the largest over the inputs."""
     extent, stride = window
     if len(sources) == 1 and extent == (1, 1) and stride == (1, 1):
@@ -384,6 +427,11 @@ def _see(window: Window, sources: list[Node]) -> tuple[tuple[Any, Any], tuple[An
         jump.append(exact(max(s.jump[axis] for s in sources) * stride[axis]))
     return (field[0], field[1]), (jump[0], jump[1])
 
+
+
+def _is_plain(span: Span) -> bool:
+    """Whether a place holds one number or word, which can be replaced by another."""
+    return re.fullmatch(r"\w+", span.text) is not None
 
 
 def _symbolic(*values: Any) -> bool:

@@ -8,27 +8,38 @@ from archdsl.diagnostics import Fix, Related
 from archdsl.elaborate.brackets import Brackets
 from archdsl.elaborate.frame import Default, Frame, Namer, Stop
 from archdsl.elaborate.layers import MOST_LAYERS
+from archdsl.elaborate.origins import arithmetic, remedies, set_size, step_text, with_argument
 from archdsl.names import Target, free_names, match_parameters
-from archdsl.network import Image, Node, Output
+from archdsl.network import Image, Node
 from archdsl.ops import LAYERS
 from archdsl.ops.base import Shape, written
-from archdsl.source import Source
-from archdsl.symbolic import known, symbol
-from archdsl.values import Scope, Value, ValueProblem, evaluate, shown, truth, whole
+from archdsl.source import Source, Span
+from archdsl.symbolic import Dim, known, symbol
+from archdsl.values import LOST, Scope, Value, ValueProblem, evaluate, shown, truth, whole
 
 DEEPEST = 200
 """Blocks that call each other."""
 
 
 class Steps(Brackets):
-    """Runs bodies. A tensor is the index of its node; None is a tensor that an earlier error lost."""
+    """Runs bodies; what only a whole network has, its input and outputs, is the subclass's. A tensor is the index of its node; None is a tensor that an earlier error lost."""
 
     def __init__(self, source: Source, name: str) -> None:
         super().__init__(source)
         self.name = name
-        self.outputs: list[Output] = []
         self.taps: dict[str, int] = {}
+        self.expectations: list[tuple[syntax.Expect, Scope]] = []
         self.budget = Budget()
+        self.calls = 0
+
+    def input(self, statement: syntax.Input, stream: int | None, frame: Frame) -> int | None:
+        raise NotImplementedError
+
+    def output(self, statement: syntax.Output, frame: Frame) -> None:
+        raise NotImplementedError
+
+    def steps_before_input(self, step: syntax.Step) -> None:
+        raise NotImplementedError
 
     def sequence(self, body: syntax.Sequence, stream: int | None, frame: Frame, carry: str | None = None) -> int | None:
         """Run a body's statements on a tensor; `default` inside ends with the body."""
@@ -44,8 +55,7 @@ class Steps(Brackets):
                 stream = self.step(statement, stream, frame, carry)  # type: ignore[arg-type]
             elif kind is syntax.Let:
                 value = self.value(statement.value, frame.scope, frame)  # type: ignore[attr-defined]
-                if value is not None:
-                    frame.variables[statement.name.name] = value  # type: ignore[attr-defined]
+                frame.variables[statement.name.name] = LOST if value is None else value  # type: ignore[attr-defined]
             elif kind is syntax.If:
                 stream = self.branch_on(statement, stream, frame, carry)  # type: ignore[arg-type]
             elif kind is syntax.Default:
@@ -78,17 +88,16 @@ class Steps(Brackets):
         for name, argument in self.named(layer, statement.arguments):
             value = self.value(argument.value, frame.scope, frame)
             if value is not None:
-                fields[name] = Default(value, argument.span)
+                fields[name] = Default(value, argument.value.span)
         frame.defaults = {**frame.defaults, statement.op.name: fields}
         self._kept.append(frame.defaults)
 
     def dims(self, literal: syntax.ShapeLiteral, frame: Frame, *, symbols: bool) -> Shape | None:
         """A shape's sizes. symbols: a name without a value becomes one."""
-        sizes = []
+        sizes: list[Dim | None] = []
         variables = frame.variables
         for dim in literal.dims:
             if symbols and not isinstance(dim, syntax.Number):
-
                 for name in free_names(dim):
                     variables.setdefault(name, symbol(name))
             if isinstance(dim, syntax.Wildcard):
@@ -107,7 +116,7 @@ class Steps(Brackets):
         elif target.kind == "tensor":
             result = frame.tensors.get(step.head.label)  # type: ignore[union-attr]
         elif not self.nodes:
-            self._steps_before_input(step, frame)
+            self.steps_before_input(step)
             result = None
         elif step.repeat is not None:
             result = self.repeat(step, target, stream, frame, carry)
@@ -124,18 +133,6 @@ class Steps(Brackets):
             if frame.is_arch and not frame.calls and result is not None and frame.namer.prefix == "":
                 self.taps[step.label.name] = result
         return result
-
-    def name_of(self, step: syntax.Step, frame: Frame) -> str:
-        """The attribute that a step becomes: its label, or its kind and number."""
-        if step.label is not None:
-            return step.label.name
-        head = step.head
-        if head is None:
-            return frame.namer.fresh("group")
-        target = self._targets[id(step)]
-        if target is not None and target.kind == "layer":
-            return frame.namer.fresh(target.layer.syntax)  # type: ignore[union-attr]
-        return frame.namer.fresh(head.name)  # type: ignore[union-attr]
 
     def repeat(
         self, step: syntax.Step, target: Target, stream: int | None, frame: Frame, carry: str | None
@@ -233,30 +230,61 @@ class Steps(Brackets):
             return len(self.nodes) - 1
         shape = self.nodes[result].shape
         agrees = len(shape) == len(wanted) and all(w is None or w == s for w, s in zip(wanted, shape, strict=True))
-        if not agrees:
-            gives = written(shape)
-            self.problem(
-                "A203",
-                f"this step gives {gives}, not {literal.span.text}",
-                literal.span,
-                frame,
-                label="the contract",
-                related=(Related(step.head.span if step.head else step.span, f"gives {gives}"),),
-                notes=self._derivation(result),
-                hint=f"write -> {gives} if that is what you want",
-                fix=Fix(literal.span, gives, f"write -> {gives}"),
-            )
-        return result
+        if agrees:
+            return result
+        self.broken_contract(step, literal, wanted, result, frame)
+        return None  # the next contract finds the stream again, so that one mistake is not told at each
 
-    def _derivation(self, result: int) -> tuple[str, ...]:
-        """How a size came about, in the terms of the layer that set it."""
-        node = self.nodes[result]
-        while node.inputs and node.shape == self.nodes[node.inputs[0]].shape:
-            node = self.nodes[node.inputs[0]]
-        if not node.inputs or len(node.shape) != 3:
-            return ()
-        before = self.nodes[node.inputs[0]].shape
-        return (f"{node.kind} turned {written(before)} into {written(node.shape)}",)
+    def broken_contract(
+        self, step: syntax.Step, literal: syntax.ShapeLiteral, wanted: Shape, result: int, frame: Frame
+    ) -> None:
+        """A contract that does not hold: how the size came about, and what would have given the one wanted."""
+        nodes, shape = self.nodes, self.nodes[result].shape
+        gives = written(shape)
+        here = step.head.span if step.head is not None else Span(step.span.source, step.span.start, step.span.start + 1)
+        related = [Related(here, f"gives {gives}")]
+        notes, hint = [], f"or write `-> {gives}` if that is what you want"
+        fix: Fix | None = None
+        if len(shape) != len(wanted):
+            kinds = {1: "a vector, which has one size", 3: "an image, which has three"}
+            notes.append(f"what comes out is {kinds[len(shape)]}")
+        elif len(shape) == 3 and any(w is not None and w != s for w, s in zip(wanted[1:], shape[1:], strict=True)):
+            at = set_size(nodes, result)
+            maker = self.made_by.get(at)
+            how = arithmetic(nodes, at)
+            if maker is not None and how:
+                notes.append(f"`{step_text(maker)}`: {how}")
+                if maker is not step and maker.head is not None and maker.span.source is literal.span.source:
+                    related.append(Related(maker.head.span, f"makes it {written(shape[1:])}"))
+                fix = self.other_size(at, maker, wanted, frame)
+        elif not frame.calls and isinstance(step.width, syntax.Number) and known(wanted[0] or ""):
+            head = step.head.name if isinstance(step.head, syntax.Name) else ""
+            fix = Fix(step.width.span, str(wanted[0]), f"write `{head}-{wanted[0]}`")
+        if fix is None:
+            hint, fix = "", Fix(literal.span, gives, f"write `-> {gives}` if that is what you want")
+        self.problem(
+            "A203",
+            f"this step gives {gives}, not {literal.span.text}",
+            literal.span,
+            frame,
+            label="the shape it should have",
+            related=tuple(related),
+            notes=tuple(notes),
+            hint=hint,
+            fix=fix,
+        )
+
+    def other_size(self, at: int, maker: syntax.Step, wanted: Shape, frame: Frame) -> Fix | None:
+        """The edit of the step that set a size which makes it the wanted one, if one argument can."""
+        if frame.calls or maker.span.source is not self.source:
+            return None
+        node = self.nodes[at]
+        for field, text in remedies(node.op, self.nodes[node.inputs[0]].shape, wanted[1:]):
+            found = with_argument(maker, field, text)
+            if found is not None:
+                fix, then = found
+                return Fix(fix.span, fix.text, f"`{then}` would give {written(wanted[1:])}")
+        return None
 
     def call(
         self, step: syntax.Step, target: Target, stream: int | None, frame: Frame, name: str, stride: syntax.Expr | None
@@ -270,7 +298,7 @@ class Steps(Brackets):
                 step.head.span,
                 frame,
                 related=(Related(definition.name.span, "this block"),),
-                hint=f"give `{definition.name.name}` a case that does not call it: if n == 1 {{ ... }} else {{ ... }}",
+                hint=_stop_of(definition),
             )
             raise Stop
         bound = self.bind(step, definition, frame, stride)
@@ -281,6 +309,9 @@ class Steps(Brackets):
             return None
         outer, self.children = self.children, []
         start = len(self.nodes)
+        self.calls += 1
+        if self.calls > MOST_LAYERS:  # blocks that only call each other make no layers, and no progress
+            self.too_many(step.head.span, frame)
         if not frame.calls and start + self.budget.least(step, target, frame.module, frame.variables) > MOST_LAYERS:
             self.too_many(step.head.span, frame)
         inner = Frame(
@@ -346,3 +377,10 @@ class Steps(Brackets):
                 self.value_problem(problem, frame)
                 return None
         return variables, tensors, missing
+
+
+def _stop_of(definition: syntax.Definition) -> str:
+    """How a block that calls itself could end."""
+    numbers = [p.name.name for p in definition.parameters if not p.tensor]
+    case = f"if {numbers[0]} > 1 {{ ... }}" if numbers else "if n > 1 { ... }, with a parameter n"
+    return f"give `{definition.name.name}` an end: put the steps that call it in `{case}`"

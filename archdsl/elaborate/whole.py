@@ -9,11 +9,11 @@ from archdsl import syntax
 from archdsl.diagnostics import Diagnostic, Related, did_you_mean
 from archdsl.elaborate.frame import Frame, Namer, Stop
 from archdsl.elaborate.steps import Steps
+from archdsl.headroom import deep_recursion
 from archdsl.modules import Module
 from archdsl.names import signature
 from archdsl.network import Image, Network, Node, Output, Region
 from archdsl.ops.base import LIMIT, Shape
-from archdsl.recursion import deep_recursion
 from archdsl.source import Span
 from archdsl.symbolic import known
 from archdsl.values import Scope, Value, Word, shown
@@ -52,7 +52,6 @@ class _Elaborator(Steps):
     ) -> None:
         super().__init__(module.source, name)
         self.module, self.input_shape, self.params = module, input_shape, params
-        self.expectations: list[tuple[syntax.Expect, Scope]] = []
         self.chosen: tuple[syntax.Output, dict[str, int | None]] | None = None
         self.overridden = False
         self.input_given: syntax.Input | None = None
@@ -268,7 +267,7 @@ class _Elaborator(Steps):
                     self.report("A108", f"`@{reference.label}` is an output twice", reference.span)
             self.chosen = (statement, dict(frame.tensors))
 
-    def _steps_before_input(self, step: syntax.Step, frame: Frame) -> None:
+    def steps_before_input(self, step: syntax.Step) -> None:
         if self.input_given is None and self.input_shape is None:
             self.report(
                 "A112",

@@ -54,13 +54,17 @@ def refuse_groups(groups: int, channels_in: Dim, channels: int) -> None:
                 code="A205",
                 notes=(f"{count} = {count // groups}*{groups} + {count % groups}",),
                 hint=nearest_groups(groups, common),
+                instead=f"{_divisors_around(groups, common)[0]}",
             )
 
 
 def nearest_groups(groups: int, channels: int) -> str:
     """A hint that names the nearest groups that do divide."""
+    return " or ".join(f"groups={n}" for n in _divisors_around(groups, channels)) + " would do"
+
+
+def _divisors_around(groups: int, channels: int) -> list[int]:
+    """The nearest divisor below a number that is none, and the nearest above."""
     small = [n for n in range(1, isqrt(channels) + 1) if channels % n == 0]
     divisors = sorted({*small, *(channels // n for n in small)})
-    below = [n for n in divisors if n < groups][-1:]
-    above = [n for n in divisors if n > groups][:1]
-    return " or ".join(f"groups={n}" for n in below + above) + " would do"
+    return [n for n in divisors if n < groups][-1:] + [n for n in divisors if n > groups][:1]

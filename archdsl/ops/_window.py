@@ -7,6 +7,7 @@ ways to write one network compare equal.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, ValidationInfo
@@ -163,22 +164,42 @@ class Sliding(NamedTuple):
         if any(self.padding):
             pads = symmetric(self.padding)
             text += f" with padding {self.padding if pads is None else brief(pads)}"
-        notes = tuple(
-            self._arithmetic(self.padding, axis, sizes[axis], count)
-            for axis, count in enumerate(counts)
-            if known(count) and count < 1
+        short = tuple(axis for axis, count in enumerate(counts) if known(count) and count < 1)
+        room = [size + sum(self.padding[2 * axis : 2 * axis + 2]) for axis, size in enumerate(sizes)]
+        largest = min((side for side in room if known(side)), default=0)
+        fits = self.dilation == (1, 1) and largest >= 1
+        hint = f"a window of {largest} is the largest that fits" if fits else "take a smaller window, or p=same"
+        return ShapeError(
+            text,
+            "kernel",
+            notes=self._lines(sizes, counts, short),
+            hint=hint,
+            instead=str(largest) if fits else "",
         )
-        return ShapeError(text, "kernel", notes=notes, hint="take a smaller window, or p=same")
 
-    def _arithmetic(self, sides: Sides, axis: int, size: Dim, count: Dim) -> str:
-        """`height: (5 + 2*0 - 7) // 1 + 1 = -1`"""
+    def lines(self, sizes: tuple[Dim, ...], counts: tuple[Dim, ...]) -> tuple[str, ...]:
+        """How the sizes that come out follow from those that come in: one line where both sides are alike."""
+        return self._lines(sizes, counts, (0, 1))
+
+    def _lines(self, sizes: Sequence[Dim], counts: Sequence[Dim], axes: tuple[int, ...]) -> tuple[str, ...]:
+        texts = [self._arithmetic(axis, sizes[axis], counts[axis]) for axis in axes]
+        names = [("height", "width")[axis] for axis in axes]
+        if len(set(texts)) == 1:
+            return (f"{' and '.join(names)}: {texts[0]}",)
+        return tuple(f"{name}: {text}" for name, text in zip(names, texts, strict=True))
+
+    def _arithmetic(self, axis: int, size: Dim, count: Dim) -> str:
+        """`(5 + 2*0 - 7) // 1 + 1 = -1`"""
+        if self.padding == "same":
+            return f"ceil({size} / {self.stride[axis]}) = {count}"
+        sides = self.padding
         before, after = sides[2 * axis : 2 * axis + 2]
         kernel, dilation, stride = self.kernel[axis], self.dilation[axis], self.stride[axis]
         pads = f"2*{before}" if before == after else f"{before} + {after}"
         extent = str(kernel) if dilation == 1 else f"({dilation}*({kernel} - 1) + 1)"
         room = f"({size} + {pads} - {extent})"
         steps = f"ceil({room} / {stride})" if self.ceil else f"{room} // {stride}"
-        return f"{('height', 'width')[axis]}: {steps} + 1 = {count}"
+        return f"{steps} + 1 = {count}"
 
 
 def refuse_wide_padding(sliding: Sliding) -> None:
@@ -196,6 +217,7 @@ def refuse_wide_padding(sliding: Sliding) -> None:
                 "padding",
                 notes=(f"{name}: {pad} > {extent} // 2 = {extent // 2}",),
                 hint=f"p={extent // 2} is the most, or put pad({pad}) before the pool",
+                instead=str(extent // 2),
             )
 
 
@@ -205,5 +227,5 @@ def refuse_uneven_ceil(sliding: Sliding) -> None:
         raise ShapeError(
             f"ceil=true needs a padding that is equal on both sides, not {sliding.padding}",
             "ceil",
-            hint="put the padding in a `pad` step before the pool",
+            hint="put the padding in a `pad` step before the pool: pad((0, 1, 0, 1))",
         )

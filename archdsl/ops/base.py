@@ -27,7 +27,8 @@ class ShapeError(Exception):
 
     argument: the field at fault, if one is; the driver finds its place in the text. code: the diagnostic's.
     notes: the arithmetic, a line each. hint: one concrete way out, in the language. branch: of a merge, the
-    index from 0 of the first input at fault.
+    index from 0 of the first input at fault. Where an edit would do: instead, what to write for the argument;
+    before, a step to put before this one; after, a step to end the branch at fault with.
     """
 
     def __init__(
@@ -39,10 +40,14 @@ class ShapeError(Exception):
         notes: tuple[str, ...] = (),
         hint: str = "",
         branch: int | None = None,
+        instead: str = "",
+        before: str = "",
+        after: str = "",
     ) -> None:
         super().__init__(message)
         self.message, self.argument, self.code, self.notes, self.hint = message, argument, code, notes, hint
         self.branch = branch
+        self.instead, self.before, self.after = instead, before, after
 
 
 class Weight(NamedTuple):
@@ -171,8 +176,8 @@ def image(shape: Shape, who: str) -> tuple[Dim, Dim, Dim]:
     """The (C, H, W) of an image; a vector is refused in the name of the layer `who`."""
     if len(shape) != 3:
         raise ShapeError(
-            f"{who} takes an image (channels x height x width), not a vector of {written(shape)}",
+            f"{who} takes an image (channels x height x width), and a vector of {written(shape)} comes in",
             code="A204",
-            hint=f"move {who} before the first fc or flatten",
+            hint=f"move {who} before the step that makes the vector",
         )
     return shape

@@ -30,7 +30,7 @@ class Concat(Op):
         channels: Dim = 0
         for branch, shape in enumerate(inputs):
             if len(shape) != len(first):
-                hint = "put flatten at the end of the image's branch"
+                hint = "end the branch that is an image with `flatten`"
                 raise refuse("concatenated", inputs, branch, difference(first, shape), hint)
             if shape[1:] != first[1:]:
                 why = difference((0, *first[1:]), (0, *shape[1:]))

@@ -59,7 +59,8 @@ class FullyConnected(Op):
             raise ShapeError(
                 f"fc needs an input of a known size, not {written(x)}",
                 code="A206",
-                hint="put gap before it: what comes out of gap has one size for every image",
+                hint="put `gap` before it: what comes out of it has one size for every image",
+                before="gap",
             )
         return (self.channels,)
 

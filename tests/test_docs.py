@@ -1,0 +1,165 @@
+"""What the documents show, runs, and prints what they say it prints.
+
+`UPDATE_DOCS=1 python -m pytest tests/test_docs.py` writes the outputs into README.md anew.
+"""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import archdsl
+from archdsl import api
+from archdsl.ops import LAYERS
+from archdsl.source import Source
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "docs/language.md", ROOT / "specs/README.md", ROOT / "archdsl/ops/README.md"]
+
+BROKEN = """arch tiny(classes=10) {
+  default conv(norm=bn, act=relu)
+  input 3x32x32
+  conv3-32 x2; maxpool
+  residual { conv3-64/2; conv3-64(act=none, p=0) }
+  botleneck(64) x2 as c3
+  gap; fc-clases
+}
+"""
+
+
+def fences(path: Path) -> list[tuple[str, str]]:
+    """(language, text) of every fenced block of a document."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", path.read_text(), re.M | re.S)
+
+
+def archdsl_output(*arguments: str, cwd: Path) -> str:
+    """What a command prints, on either stream."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "archdsl", *arguments]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The texts that README shows as output, in its order."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "specs").symlink_to(ROOT / "specs")
+    table = archdsl_output("compile", "specs/vgg16.arch", cwd=folder)
+    assert (folder / "vgg16.py").exists()
+    text = archdsl.emit(archdsl.load(ROOT / "specs/resnet50.arch"))
+    block = re.search(r"^class Bottleneck.*?(?=^class )", text, re.M | re.S)
+    assert block is not None
+    stage = re.search(r"^        self\.c3 = .*?^        \)$", text, re.M | re.S)
+    assert stage is not None
+    (folder / "tiny.arch").write_text(BROKEN)
+    errors = archdsl_output("check", "tiny.arch", cwd=folder)
+    module = f"{block[0].rstrip()}\n\n...\n{stage[0]}"
+    return [table, module, BROKEN, errors]
+
+
+def shown_in_readme(text: str) -> list[tuple[int, int]]:
+    """Places of README's fences that hold output: the second, and those of the two sections that follow."""
+    places = []
+    for match in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S):
+        before = text[: match.start()]
+        section = re.findall(r"^## (.*)$", before, re.M)[-1:] or [""]
+        output = (
+            (section[0] == "Two commands" and match[1] == "")
+            or section[0] == "What comes out"
+            or section[0] == "A mistake"
+        )
+        if output:
+            places.append(match.span(2))
+    return places
+
+
+def test_readme_shows_what_is_printed(outputs: list[str]) -> None:
+    path = ROOT / "README.md"
+    text = path.read_text()
+    places = shown_in_readme(text)
+    assert len(places) == len(outputs)
+    if os.environ.get("UPDATE_DOCS"):
+        for (start, stop), output in reversed(list(zip(places, outputs, strict=True))):
+            text = text[:start] + output.rstrip() + "\n" + text[stop:]
+        path.write_text(text)
+    for (start, stop), output in zip(shown_in_readme(text), outputs, strict=True):
+        assert text[start:stop].rstrip() == output.rstrip()
+
+
+def specs_in(path: Path) -> list[str]:
+    return [text for language, text in fences(path) if not language and re.search(r"^(arch|block) ", text, re.M)]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_specs_in_documents_check(path: Path) -> None:
+    """A whole spec has no finding; a form with `...` in it is not one."""
+    texts = [text for text in specs_in(path) if "..." not in text and text != BROKEN]
+    for text in texts:
+        checked = api.check(Source(path.name, text))
+        assert checked.diagnostics == (), text
+    assert texts or path.parent.name == "ops"
+
+
+def test_readme_python_runs() -> None:
+    text = next(text for language, text in fences(ROOT / "README.md") if text.startswith("import archdsl"))
+    done = subprocess.run(
+        [sys.executable, "-c", text], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "(256, 112, 112) 175792\n"
+
+
+def test_the_layer_of_the_how_to_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The how-to's file, as it stands, is a layer that registers, infers and lowers."""
+    text = next(text for language, text in fences(ROOT / "archdsl/ops/README.md") if language == "python")
+    file = tmp_path / "softsign.py"
+    file.write_text(text)
+    spec = importlib.util.spec_from_file_location("softsign", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "softsign", module)
+    spec.loader.exec_module(module)
+    from archdsl.ops import _register
+
+    registry = dict(LAYERS)
+    _register(module.Softsign, registry)
+    assert registry["softsign"]().infer((64, 32, 32)) == (64, 32, 32)
+    assert registry["softsign"]().lower((10,)).target == "torch.nn.Softsign"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_paths_in_documents_exist(path: Path) -> None:
+    text = path.read_text()
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (path.parent / target).exists(), target
+    for target in re.findall(r"`((?:specs|archdsl|tests|grammar|kernels|benchmarks|docs)/[\w./]*)`", text):
+        assert "NAME" in target or (ROOT / target).exists(), target
+
+
+def test_the_language_page_names_every_word() -> None:
+    """Reserved words, functions, merges and combinators are all on the page."""
+    from archdsl.combinators import COMBINATORS
+    from archdsl.names import takes_branches
+    from archdsl.values import FUNCTIONS
+
+    page = (ROOT / "docs/language.md").read_text()
+    words = [*FUNCTIONS, *COMBINATORS, *(name for name, layer in LAYERS.items() if takes_branches(layer))]
+    for word in words:
+        assert re.search(rf"\b{word}\b", page), word
+
+
+def test_docstring_examples_run() -> None:
+    """Every `>>>` in the package, and that there are some."""
+    modules = [path.stem for path in sorted((ROOT / "archdsl").glob("*.py")) if not path.stem.startswith("__")]
+    names = ["archdsl", *(f"archdsl.{name}" for name in modules)]
+    ran = sum(doctest.testmod(importlib.import_module(n), raise_on_error=True).attempted for n in names)
+    assert ran >= 3
