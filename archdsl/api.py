@@ -100,13 +100,23 @@ def _check(
         found.extend(more)
         if network is not None:
             networks.append(network)
-    if any(d.code != "A117" for d in found):  # no layers are left of a text whose steps are all wrong
-        found = [d for d in found if d.code != "A117"]
+    found = _without_consequences(found)
     diagnostics = _in_order(found, source)
     if any(d.severity == "error" for d in diagnostics):
         return Checked((), diagnostics)
     remarked = tuple(replace(network, warnings=lint(network, source)) for network in networks)
     return Checked(remarked, _in_order([w for network in remarked for w in network.warnings], source))
+
+
+def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:
+    """Findings that an author can act on: no layers are left of a text whose steps are all wrong, and no shape is to
+    be trusted where a statement that could not be mended was left out."""
+    left_out = any(d.code.startswith("A0") and d.code != "A013" and d.fix is None for d in found)
+    if left_out:
+        found = [d for d in found if not d.code.startswith("A2") and d.code != "A112"]
+    if any(d.code != "A117" and d.severity == "error" for d in found):
+        found = [d for d in found if d.code != "A117"]
+    return found
 
 
 def _root_of(path: Path) -> Path:

@@ -767,7 +767,8 @@ CODES: dict[str, Code] = {
 
             arch net { default conv(act=relu); input 3x32x32; conv3-64; conv3-64 }
 
-        Where it is meant, as in a bottleneck without activation, write `act=none` at the step.
+        Where it is meant, as in a bottleneck without activation, write `act=none` at the step. To
+        take the remark back for one line, end it with `# archdsl: ignore[L101]`.
         """,
     ),
     "L102": _code(
@@ -783,6 +784,21 @@ CODES: dict[str, Code] = {
         Right:
 
             arch net { default conv(act=relu); input 3x32x32; conv3-64 x3/2 }
+        """,
+    ),
+    "L103": _code(
+        "channels written last",
+        """
+        The input's last size looks like its channels: Keras and image files have height x width x
+        channels. Here, as in PyTorch, the channels come first.
+
+        Wrong:
+
+            arch net { input 224x224x3; conv3-64; relu; gap; fc-10 }
+
+        Right:
+
+            arch net { input 3x224x224; conv3-64; relu; gap; fc-10 }
         """,
     ),
 }

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.network import Network
-from archdsl.ops.base import written
+from archdsl.ops.base import Shape, written
 from archdsl.printer import class_name, emit
-from archdsl.symbolic import known
+from archdsl.symbolic import substitute, symbols_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -87,19 +87,25 @@ def verify(network: Network) -> Agreement:
                 seen.__setitem__(name, tuple(output.shape[1:])) if isinstance(output, torch.Tensor) else None
             )
         )
-    if all(known(side) for side in network.input):
-        outputs = model(torch.empty(2, *network.input, device="meta"))
-        if isinstance(outputs, torch.Tensor):
-            outputs = {network.main.name: outputs}
-        for output in network.outputs:
-            seen[f"output {output.name}"] = tuple(outputs[output.name].shape[1:])
+    # Sizes that the spec leaves open are tried at one value each, all different.
+    symbols = sorted({name for side in network.input for name in symbols_of(side)})
+    values = {name: 224 + 32 * i for i, name in enumerate(symbols)}
+
+    def sizes(shape: Shape) -> tuple[Any, ...]:
+        return tuple(substitute(side, values) for side in shape)
+
+    outputs = model(torch.empty(2, *sizes(network.input), device="meta"))
+    if isinstance(outputs, torch.Tensor):
+        outputs = {network.main.name: outputs}
+    for output in network.outputs:
+        seen[f"output {output.name}"] = tuple(outputs[output.name].shape[1:])
     checked = 0
     wanted = [(node.name, node.shape) for node in network.layers]
     wanted += [(f"output {o.name}", network.nodes[o.node].shape) for o in network.outputs]
     for name, shape in wanted:
         if name in seen:
             checked += 1
-            if seen[name] != shape:
+            if seen[name] != sizes(shape):
                 problems.append(f"{name}: {written(shape)} was inferred, torch gives {written(seen[name])}")
     if problems:
         raise ArchError(

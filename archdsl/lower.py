@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
+from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.headroom import deep_recursion
 from archdsl.network import Network, Region
-from archdsl.ops.base import Function, Module
+from archdsl.ops.base import Function, Module, written
 from archdsl.source import Span
+from archdsl.symbolic import known
 
 Number = int | float | tuple[Any, ...]
 
@@ -98,7 +100,8 @@ class Statement:
 
     branch: stands in a branch of a merge, where a short chain reads best on one line. loop: run the member's
     modules in turn, each with the same further operands, or ("carry") with what the one before it read; `carried` is
-    the value that is left of those.
+    the value that is left of those. switch: (attribute, whether this instance has it) of a skip that others of the
+    class may lack: the template is what happens where it is on, `{0}` where it is off.
     """
 
     value: int
@@ -110,6 +113,7 @@ class Statement:
     aux: bool = False
     loop: Literal["", "for", "carry"] = ""
     carried: int | None = None
+    switch: tuple[str, bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,16 +130,22 @@ class Body:
     key: Any
     names: tuple[tuple[str, Number], ...]
 
-    @property
-    def is_chain(self) -> bool:
-        """Whether each member feeds the next and nothing else happens: an nn.Sequential."""
+    def is_chain(self, off: frozenset[str]) -> bool:
+        """Whether each member feeds the next and nothing else happens: an nn.Sequential. off: skips that are not."""
         value = self.inputs[0] if len(self.inputs) == 1 else None
-        for member, statement in zip(self.members, self.statements, strict=False):
+        output = self.output
+        statements = []
+        for statement in self.statements:
+            if statement.switch is None or statement.switch[0] not in off:
+                statements.append(statement)
+            elif statement.value == output:
+                output = statement.operands[0]
+        for member, statement in zip(self.members, statements, strict=False):
             plain = statement.member == member.name and statement.operands == (value,) and not member.optional
             if not plain or statement.aux or statement.loop or statement.template != f"self.{member.name}({{0}})":
                 return False
             value = statement.value
-        return len(self.members) == len(self.statements) > 0 and value == self.output
+        return len(self.members) == len(statements) > 0 and value == output
 
 
 @dataclass(frozen=True)
@@ -171,7 +181,19 @@ def _construct_text(construct: Construct | None) -> str:
 
 
 def lower(network: Network) -> Program:
-    """The Program of a network."""
+    """The Program of a network. Raises ArchError (A206) where a layer's weights depend on a size left open."""
+    for node in network.nodes:
+        if not (known(node.params) and known(node.buffers) and known(node.shape[0])):
+            raise ArchError(
+                [
+                    Diagnostic(
+                        code="A206",
+                        message=f"a module needs numbers of channels, and {written(node.shape)} leaves them open here",
+                        span=node.span,
+                        hint="write the input's channels as a number, as in 3xHxW, or give --input 3x224x224",
+                    )
+                ]
+            )
     lowering = _Lowering(network)
     with deep_recursion():
         main = lowering.body(network.region, camel(network.name))
@@ -195,11 +217,15 @@ OWN_WORDS = frozenset("self super torch nn x i aux taps outputs tensors layer na
 
 @dataclass
 class _Open:
-    """A body under construction."""
+    """A body under construction. renamed: nodes whose value a later statement gives anew."""
 
     region: Region
     members: list[Member] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
+    renamed: dict[int, int] = field(default_factory=dict)
+
+    def operands(self, nodes: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(self.renamed.get(node, node) for node in nodes)
 
 
 class _Lowering:
@@ -222,7 +248,8 @@ class _Lowering:
         if not (region.start <= region.output < region.stop) and region.output not in inputs:
             inputs = (*inputs, region.output)
         members, statements = tuple(open_.members), tuple(open_.statements)
-        key = self._key(name, members, statements, inputs, region.output)
+        output = open_.renamed.get(region.output, region.output)
+        key = self._key(name, members, statements, inputs, output)
         body = Body(
             name=name,
             region=region,
@@ -230,7 +257,7 @@ class _Lowering:
             statements=statements,
             inputs=inputs,
             input_names=self._input_names(region, inputs),
-            output=region.output,
+            output=output,
             key=key,
             names=self._names(region),
         )
@@ -261,7 +288,7 @@ class _Lowering:
             index[s.value] = len(index)
             if s.carried is not None:
                 index[s.carried] = len(index)
-            parts.append((s.template, tuple(index[o] for o in s.operands), s.member, s.aux, s.loop))
+            parts.append((s.template, s.switch and s.switch[0], tuple(index[o] for o in s.operands), s.member, s.aux, s.loop))
         made = tuple((m.name, None if m.optional else m.construct.key) for m in members)
         return (name, made, tuple(parts), index.get(output))
 
@@ -292,15 +319,16 @@ class _Lowering:
             return
         name = node.name.rpartition(".")[2]
         into.members.append(Member(name, self.call(lowering), False, region.span, region.title, node.shape))
-        holes = ", ".join(f"{{{i}}}" for i in range(len(node.inputs)))
-        into.statements.append(Statement(index, f"self.{name}({holes})", node.inputs, member=name, branch=branch))
+        operands = into.operands(node.inputs)
+        holes = ", ".join(f"{{{i}}}" for i in range(len(operands)))
+        into.statements.append(Statement(index, f"self.{name}({holes})", operands, member=name, branch=branch))
 
     def function(self, index: int, lowering: Function, operands: tuple[int, ...], into: _Open, branch: bool) -> None:
         template = lowering.template
         if "{*}" in template:
             template = template.replace("{*}", ", ".join(f"{{{i}}}" for i in range(len(operands))))
         infix = lowering.binds == "infix"
-        into.statements.append(Statement(index, template, operands, infix, branch=branch))
+        into.statements.append(Statement(index, template, into.operands(operands), infix, branch=branch))
 
     def residual(self, region: Region, into: _Open, branch: bool) -> None:
         """F(x) + shortcut(x): the shortcut is a member that may be absent, so that a block keeps one class."""
@@ -309,15 +337,31 @@ class _Lowering:
         self.regions(body, into, branch=branch)
         add = self.nodes[region.output]
         shortcut = next((child for child in region.children if child.name == name), None)
+        switch = dict(region.arguments).get("skip")
+        if switch is not None:
+            self.switched(region, *switch, into, branch)
+            return
         if name is None:
             self.node(region.output, into, region, branch)
             return
         construct = self.construct(shortcut) if shortcut is not None else None
         title = shortcut.title if shortcut is not None else "shortcut: identity"
         into.members.append(Member(name, construct, True, region.span, title, add.shape))
-        operands = (add.inputs[0], region.inputs[0])
+        operands = into.operands((add.inputs[0], region.inputs[0]))
         into.statements.append(
             Statement(region.output, f"{{0}} + self.{name}({{1}})", operands, True, member=name, branch=branch)
+        )
+
+    def switched(self, region: Region, attribute: str, on: bool, into: _Open, branch: bool) -> None:
+        """A skip that is there only where shapes agree: a block's instances share a class and switch it."""
+        stream = region.inputs[0]
+        body = self.nodes[region.output].inputs[0] if on else region.output
+        value = region.output
+        if not on:
+            value = into.renamed[region.output] = ~region.output  # no node stands for a sum that is not made
+        operands = (body if not on else into.operands((body,))[0], *into.operands((stream,)))
+        into.statements.append(
+            Statement(value, "{0} + {1}", operands, True, branch=branch, switch=(attribute, on))
         )
 
     def member(self, region: Region, into: _Open, branch: bool) -> None:
@@ -329,7 +373,7 @@ class _Lowering:
                 self.function(region.start, lowering, node.inputs, into, branch)
                 return
         construct = self.construct(region)
-        inputs = self.inputs_of(region, construct)
+        inputs = into.operands(self.inputs_of(region, construct))
         shape = self.nodes[region.output].shape
         into.members.append(Member(region.name, construct, False, region.span, region.title, shape))
         holes = ", ".join(f"{{{i}}}" for i in range(len(inputs)))
@@ -429,7 +473,7 @@ class _Lowering:
         """N copies: one container, run in a loop."""
         constructs = [self.construct(child) for child in region.children]
         inputs = [
-            self.inputs_of(child, c) if child.start != child.stop else (child.output,)
+            into.operands(self.inputs_of(child, c) if child.start != child.stop else (child.output,))
             for child, c in zip(region.children, constructs, strict=True)
         ]
         shape = self.nodes[region.output].shape

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from archdsl import syntax
-from archdsl.diagnostics import Diagnostic, Related, did_you_mean
+from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.ops import LAYERS
 from archdsl.parse import parse
 from archdsl.resources import library_root, specs_root
@@ -137,10 +137,13 @@ def _use(statement: syntax.Use, module: Module, seen: dict[Path, Module], depth:
             module.diagnostics.append(
                 Diagnostic(
                     code="A114",
-                    message=f"`{statement.path}` can't be read: {_reason(text)}",
+                    message=_unreadable(statement.path, text),
                     span=statement.path_span,
-                    label=f"looked for beside {module.source.name}",
-                    hint=f'did you mean "{near}"?' if near else "the path is relative to this file",
+                    label=f"looked for beside {os.path.basename(module.source.name)}",
+                    hint=f'did you mean "{near}"?'
+                    if near
+                    else "the path is relative to this file; blocks of the library need no `use`",
+                    fix=Fix(statement.path_span, f'"{near}"', f'did you mean "{near}"?') if near else None,
                 )
             )
             return
@@ -167,7 +170,9 @@ def _refused(statement: syntax.Use, module: Module, depth: int) -> Diagnostic | 
     if module.path is None or module.root is None:
         return refusal("A114", "a text that is not a file can't use others", "save it beside the file it uses")
     if depth >= IMPORT_DEPTH:
-        return refusal("A306", f"files use each other more than {IMPORT_DEPTH} deep", "use the definitions directly")
+        return refusal(
+            "A306", f"files use each other more than {IMPORT_DEPTH} deep", "let each file use what it needs directly"
+        )
     if "\0" in statement.path or os.path.isabs(statement.path) or re.match(r"[A-Za-z]:|\\\\", statement.path):
         return refusal("A115", "only a path relative to this file can be used", "write it relative to this file")
     try:
@@ -195,6 +200,12 @@ def _read(path: Path) -> str | Exception:
         return read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         return error
+
+
+def _unreadable(path: str, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"there is no file `{path}`"
+    return f"`{path}` can't be read: {_reason(error)}"
 
 
 def _reason(error: Exception) -> str:

@@ -81,7 +81,8 @@ class _Class:
         self.network = program.network
 
     def text(self) -> str:
-        chain = self.body.is_chain and not (self.main and (self.network.taps or self._heads()))
+        off = frozenset(name for name, argument in self.shared.switches.items() if argument == "False")
+        chain = self.body.is_chain(off) and not (self.main and (self.network.taps or self._heads()))
         base = "nn.Sequential" if chain else "nn.Module"
         lines = [f"class {self.shared.name}({base}):", f'    """{self._doc()}"""', "", *self._init()]
         if not chain:
@@ -119,6 +120,9 @@ class _Class:
         lines = [f"    def __init__({parameters}):", "        super().__init__()"]
         for member, made in self.shared.members:
             lines += self._member(member, made)
+        for attribute, argument in self.shared.switches.items():
+            if argument not in ("True", "False"):
+                lines.append(f"        self.{attribute} = {argument}")
         return lines
 
     def _member(self, member: Member, made: Made) -> list[str]:
@@ -147,6 +151,8 @@ def _made(made: Made) -> str:
     """A construct as an expression."""
     if made.kind == "container":
         items = ", ".join(_items(made))
+        if len(made.runs) == 1 and made.runs[0][1] and made.target.endswith("ModuleList"):
+            return f"nn.ModuleList({items[1:]})"  # one loop is a list as it stands
         return f"nn.ModuleList([{items}])" if made.target.endswith("ModuleList") else f"nn.Sequential({items})"
     target = made.target.replace("torch.nn.", "nn.")
     arguments = ", ".join(f"{name}={text}" if name else text for name, text in made.arguments)
@@ -203,7 +209,8 @@ class _Forward:
                 self._inlined = getattr(self, "_inlined", {})
                 self._inlined[statement.value] = self._leaves(statement)
                 continue
-            if statement.template == "{0}" and not self.labels.get(statement.value):
+            off = statement.switch is not None and self.printed.shared.switches[statement.switch[0]] == "False"
+            if (statement.template == "{0}" or off) and not self.labels.get(statement.value):
                 source = statement.operands[0]
                 self.text[statement.value], self.atom[statement.value] = self.text[source], self.atom[source]
                 last[source] = max(last.get(source, 0), last.get(statement.value, 0))
@@ -290,6 +297,12 @@ class _Forward:
         """A statement's right side, and whether it needs parentheses inside another."""
         absent = statement.member in self.printed.shared.absent and statement.member is not None
         template = statement.template
+        if statement.switch is not None:
+            argument = self.printed.shared.switches[statement.switch[0]]
+            if argument == "False":
+                template = "{0}"
+            elif argument != "True":
+                template = f"{{0}} + {{1}} if self.{statement.switch[0]} else {{0}}"
         if absent:
             template = template.replace(f"self.{statement.member}({{1}})", "{1}")
         operands = []

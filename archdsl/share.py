@@ -41,7 +41,8 @@ class Made:
 
 @dataclass
 class SharedClass:
-    """A class to print. statements' optional members have been decided: `absent` names those no instance has."""
+    """A class to print. statements' optional members have been decided: `absent` names those no instance has; switches
+    says of each skip "True", "False", or the argument that decides."""
 
     name: str
     exemplar: Body
@@ -49,6 +50,7 @@ class SharedClass:
     members: list[tuple[Member, Made]]
     statements: tuple[Statement, ...]
     absent: frozenset[str]
+    switches: dict[str, str]
     index: dict[int, int]
 
     def values(self, body: Body) -> tuple[Number | None, ...]:
@@ -131,6 +133,11 @@ class _Solver:
             if any(c is None for c in constructs):
                 made.condition = self.flag(constructs, member.name)
             members.append((member, made))
+        switches = {}
+        for position, statement in enumerate(exemplar.statements):
+            if statement.switch is not None:
+                values = tuple(bool(body.statements[position].switch[1]) for body in self.bodies)  # type: ignore[index]
+                switches[statement.switch[0]] = self.switch(statement.switch[0], values)
         required = [p for p in self.parameters if p.default is None]
         optional = [p for p in self.parameters if p.default is not None]
         order = list(self.spec)
@@ -142,6 +149,7 @@ class _Solver:
             members=members,
             statements=exemplar.statements,
             absent=frozenset(absent),
+            switches=switches,
             index={id(body): i for i, body in enumerate(self.bodies)},
         )
 
@@ -154,6 +162,14 @@ class _Solver:
         name = self._unique("project" if member.startswith("shortcut") else f"with_{member}")
         self.parameters.append(Parameter(name, "flag", values, default=False, is_flag=True))  # type: ignore[arg-type]
         return name
+
+    def switch(self, name: str, values: tuple[bool, ...]) -> str:
+        """Whether a skip is there: the same for all instances, or an argument."""
+        if len(set(values)) == 1:
+            return repr(values[0])
+        unique = self._unique(name)
+        self.parameters.append(Parameter(unique, "flag", values, default=False, is_flag=True))
+        return unique
 
     def make(self, constructs: list[Construct | None]) -> Made:
         exemplar = next(c for c in constructs if c is not None)

@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 from archdsl.diagnostics import Diagnostic, Fix, Related
 from archdsl.source import Source, Span
+from archdsl.words import python_call
 
+COMBINATORS = ("residual", "aux", "carry")
 RESERVED = ("use", "as", "block", "arch", "default", "let", "if", "else", "input", "output", "expect")
 
 _STRUCTURE = re.compile(r'"[^"\n]*"?|#[^\n]*|[()\[\]{};|\n]')
@@ -184,6 +186,9 @@ def _error(
     fix: Fix | None = None,
     related: tuple[Related, ...] = (),
 ) -> Diagnostic:
+    message = message.removesuffix(f": {hint}")
+    if fix is not None and hint.startswith("write `") and fix.title.startswith("write `"):
+        fix = Fix(fix.span, fix.text, hint)
     return Diagnostic(code=code, message=message, span=span, label=label, hint=hint, fix=fix, related=related)
 
 
@@ -274,6 +279,11 @@ def _unknown_character(source: Source, offset: int, character: str) -> Diagnosti
                       "a name is made of the letters a to z, digits and _")  # fmt: skip
     shown = f"`{character}`" if character.isprintable() else f"U+{ord(character):04X}"
     if character == "'":
+        quoted = re.compile(r"'([A-Za-z_]\w*|[0-9.]+)'").match(source.text, offset)
+        if quoted:
+            span = Span(source, offset, quoted.end())
+            return _error("A011", "a word needs no quotes", span, "in quotes", f"write `{quoted[1]}`",
+                          _write(span, quoted[1]))  # fmt: skip
         hint = "words need no quotes: write same, not 'same'"
     elif character == ":":
         hint = "a body stands in braces: block f(k) { ... }; a value is given with ="
@@ -320,8 +330,8 @@ def _string(place: _Place) -> Diagnostic | None:
                       'close it with ", on the same line', fix)  # fmt: skip
     bare = place.text[1:-1]
     if re.fullmatch(r"[A-Za-z_]\w*|[0-9.]+", bare):
-        return _error("A001", "a string stands only after `use`; words need no quotes", span, "a string",
-                      f"write {bare}", _write(span, bare))  # fmt: skip
+        return _error("A001", "a word needs no quotes: a string stands only after `use`", span, "in quotes",
+                      f"write `{bare}`", _write(span, bare))  # fmt: skip
     return _error("A001", "a string stands only after `use`", span, "a string",
                   'write `use "path.arch"` to import, or a bare word')  # fmt: skip
 
@@ -441,6 +451,11 @@ def _bare_arithmetic(place: _Place) -> Diagnostic | None:
     span = place.span(first, last)
     text = re.sub(r"\s", "", span.text)
     head = place.source.text[place.words[place.first].start : place.words[sign].stop]
+    repeat = re.fullmatch(r"(\w+) +\* *([0-9]+)", span.text)
+    if repeat and last == len(place.words) - 1:
+        return _error("A007", "`*` multiplies only inside parentheses", span, f"the {kind} is a number, a name or ( )",
+                      f"to multiply, write `{head}({text})`",
+                      Fix(span, f"{repeat[1]} x{repeat[2]}", f"write `{head}{repeat[1]} x{repeat[2]}`"))  # fmt: skip
     return _error("A007", f"arithmetic stands in parentheses: write `{head}({text})`", span,
                   f"the {kind} is a number, a name or ( )", f"write `{head}({text})`", _write(span, f"({text})"))  # fmt: skip
 
@@ -515,8 +530,13 @@ def _name_that_is_reserved(place: _Place) -> Diagnostic | None:
 def _orphan_else(place: _Place) -> Diagnostic | None:
     if place.text != "else":
         return None
+    fix = None
+    start = place.span().start
+    between = re.search(r"\}([ \t\r\n]*;[ \t\r\n;]*)$", place.source.text[:start])
+    if between:
+        fix = Fix(Span(place.source, start - len(between[1]), start), " ", "remove the `;` before `else`")
     return _error("A001", "this `else` has no `if` before it", place.span(), "no `if` ends just before this",
-                  "write `if condition { ... } else { ... }`, with no `;` before the `else`")  # fmt: skip
+                  "write `if condition { ... } else { ... }`, with no `;` before the `else`", fix)  # fmt: skip
 
 
 _PYTHON = frozenset("for def class import from return while with lambda elif print".split())
@@ -541,10 +561,16 @@ def _python(place: _Place) -> Diagnostic | None:
             "from": 'write `use "path.arch"`',
             "elif": "write `else if condition { ... }`",
         }.get(first, "list the layers, one after the other")
-        return _error("A001", f"`{first}` is Python, not a step", span, "not a word of the language", hint)
+        if first == "class":
+            hint = f"write an arch, and its layers in order: `arch {place.word(place.first + 1).lower() or 'net'} {{ ... }}`"
+        fix = Fix(span, "else if", "write `else if`") if first == "elif" else None
+        return _error("A001", f"`{first}` is Python, not a step", span, "not a word of the language", hint, fix)
     if place.text == "." and place.index == place.first + 1:
-        return _error("A001", f"`{first}.` looks like Python: archdsl lists the steps themselves", place.span(),
-                      "a step has no dots", "write the layer: `conv3-64`, not `self.conv = nn.Conv2d(...)`")  # fmt: skip
+        whole = place.span(place.first, len(place.words) - 1)
+        here = python_call(whole.text)
+        return _error("A001", f"`{first}.` looks like Python: here the layers themselves are listed", place.span(),
+                      "a step has no dots", f"write `{here or 'conv3-64'}` for the layer",
+                      Fix(whole, here, f"write `{here}`") if here else None)  # fmt: skip
     if place.text == "=" and place.index == place.first + 1 and re.fullmatch(r"[A-Za-z_]\w*", first):
         span = place.span(place.first)
         return _error("A001", f"a value gets its name with `let`: write `let {first} = ...`", place.span(),
@@ -688,6 +714,10 @@ def _bad_number(place: _Place) -> Diagnostic | None:
     if word.startswith("."):
         return _error("A009", f"`{word}` starts with its point", span, "not a number of the language",
                       f"write 0{word}", _write(span, f"0{word}"))  # fmt: skip
+    turned = re.fullmatch(r"([0-9]+)[xX]", word)
+    if turned and place.step_is_whole() and not place.glued():
+        return _error("A009", f"a repeat is written `x{turned[1]}`", span, "not a number of the language",
+                      f"write `x{turned[1]}`", _write(span, f"x{turned[1]}"))  # fmt: skip
     suffix = re.fullmatch(r"([0-9][0-9_.]*)([kmgbKMGBT])", word)
     if suffix and suffix[2] not in "KMG":
         big = suffix[2].upper().replace("B", "G")
@@ -708,6 +738,11 @@ def _bad_number(place: _Place) -> Diagnostic | None:
     if re.fullmatch(r"[0-9_]+(\.[0-9_]+)?([eE][0-9]+)?[KMG]?", word):
         if place.before in ("-", "/") and not place.in_parentheses() and not word.isdigit():
             kind = "width" if place.before == "-" else "stride"
+            head = place.word(place.index - 2)
+            if place.before == "-" and re.fullmatch(r"0?\.[0-9]+", word) and head.isidentifier():
+                span = place.span(place.index - 1, place.index)
+                return _error("A009", f"a width is a whole number, and `{word}` is none", span, "not a width",
+                              f"write `{head}({word})`", _write(span, f"({word})"))  # fmt: skip
             return _error("A009", f"a {kind} is a whole number, and `{word}` is none", span,
                           "not a whole number", "write all its digits: 4096, not 4.096K")  # fmt: skip
         return None
@@ -759,9 +794,35 @@ def _parts_out_of_order(place: _Place) -> Diagnostic | None:
         ):
             return _error("A001", "this step already has its repeat", place.span(), "a second repeat",
                           f"group what is repeated: `{{ ... }} {place.text}`")  # fmt: skip
+        moved = _moved_forward(place)
+        if moved is not None:
+            return moved
         return _error("A001", f"`{place.text}` does not fit at this place of a step", place.span(), "out of order",
                       "the parts of a step come in this order: name-width/stride(args){body} xN as label -> shape")  # fmt: skip
     return None
+
+
+def _moved_forward(place: _Place) -> Diagnostic | None:
+    """`pair(64)/2`: a width or stride after the arguments, where it stands before them."""
+    value = place.word(place.index + 1)
+    if place.before != ")" or place.text not in ("-", "/") or not re.fullmatch(r"[0-9]+|[A-Za-z_]\w*", value):
+        return None
+    opened = place.index - 1
+    depth = 0
+    while opened > place.first:
+        depth += (place.word(opened) == ")") - (place.word(opened) == "(")
+        if depth == 0:
+            break
+        opened -= 1
+    if opened != place.first + 1 and place.word(opened - 1) in ("-", "/"):
+        return None  # `conv3-(4*k)-8`: arithmetic
+    source = place.source
+    start, middle, end = place.words[place.first].start, place.words[opened].start, place.words[place.index].start
+    span = place.span(place.index, place.index + 1)
+    text = source.text[start:middle] + span.text + source.text[middle:end].rstrip()
+    kind = "width" if place.text == "-" else "stride"
+    return _error("A001", f"a {kind} stands before the arguments", span, "out of order", f"write `{text}`",
+                  Fix(Span(source, start, span.stop), text, f"write `{text}`"))  # fmt: skip
 
 
 def _two_steps(place: _Place) -> Diagnostic | None:
@@ -773,6 +834,13 @@ def _two_steps(place: _Place) -> Diagnostic | None:
         fix = Fix(place.gap(), ", ", "insert `,`")
         return _error("A001", "labels are separated by a comma", place.span(), "`,` is missing before this",
                       "write `output @c3, @c4`", fix)  # fmt: skip
+    if place.before in COMBINATORS and place.index == place.first + 1 and place.text != "{":
+        last = place.index
+        while place.word(last + 1) not in ("", ";", "}", "]", "|"):
+            last += 1
+        span = place.span(place.index, last)
+        return _error("A001", f"the steps of `{place.before}` stand in braces", span, "not in braces",
+                      f"write `{place.before} {{ {span.text} }}`", _write(span, f"{{ {span.text} }}"))  # fmt: skip
     left = place.source.text[place.words[place.first].start : place.gap().start]
     shown = f"`{left}; {place.text}`" if len(left) <= 30 else f"`;` before `{place.text}`"
     return _error("A002", f"there is no separator before `{place.text}`", place.span(), "a new step starts here",

@@ -10,9 +10,12 @@ from archdsl import syntax
 from archdsl.diagnostics import did_you_mean
 from archdsl.source import Span
 from archdsl.symbolic import Dim
+from archdsl.words import PYTHON_VALUES
 
 LARGEST = 2**63 - 1
 """No computed number may pass this, so that a chain of squarings can't fill the machine."""
+
+_LARGEST_HINT = f"the largest is {LARGEST:_}"
 
 CONSTANTS = {"true": True, "false": False}
 
@@ -95,6 +98,9 @@ def _name(expr: syntax.Name, scope: Scope) -> Value:
         return value
     if expr.name in CONSTANTS:
         return CONSTANTS[expr.name]
+    if expr.name in PYTHON_VALUES:  # told already: go on as if it were written as here
+        here = PYTHON_VALUES[expr.name]
+        return CONSTANTS.get(here, Word(here))
     return Word(expr.name)
 
 
@@ -132,7 +138,7 @@ def number(expr: syntax.Expr, scope: Scope) -> Any:
     if isinstance(value, bool) or isinstance(value, (str, tuple)):
         if isinstance(value, Word):
             raise unknown_name(expr, value, scope)
-        raise ValueProblem("A116", f"{shown(value)} is not a number", expr.span)
+        raise ValueProblem("A116", f"{shown(value)} is not a number", expr.span, "arithmetic is done with numbers only")
     return value
 
 
@@ -156,7 +162,7 @@ def truth(expr: syntax.Expr, scope: Scope) -> bool:
             return False
         raise unknown_name(expr, value, scope)
     if not isinstance(value, (int, float)):
-        raise ValueProblem("A116", f"{shown(value)} is neither true nor false", expr.span)
+        raise ValueProblem("A116", f"{shown(value)} is neither true nor false", expr.span, "compare it: if k == 3 { ... }")
     return bool(value)
 
 
@@ -197,7 +203,12 @@ def _compare(expr: syntax.Chain, operator: str, scope: Scope) -> bool:
         return _COMPARISONS[operator](left, right)
     if operator in ("==", "!=") and left == right:
         return operator == "=="
-    raise ValueProblem("A206", f"{shown(left)} {operator} {shown(right)} depends on a size that is not known", expr.span)
+    raise ValueProblem(
+        "A206",
+        f"{shown(left)} {operator} {shown(right)} depends on a size that is not known",
+        expr.span,
+        "give the input numbers, `input 3x224x224`, or leave the size out of the condition",
+    )
 
 
 def _arithmetic(operator: str, left: Any, right: Any, right_span: Span, span: Span) -> Any:
@@ -216,16 +227,16 @@ def _arithmetic(operator: str, left: Any, right: Any, right_span: Span, span: Sp
             return left // right  # 64 / 4 is a number of channels, not 16.0
         return _limited(left / right, span)
     except ZeroDivisionError:
-        raise ValueProblem("A116", "this divides by zero", right_span) from None
+        raise ValueProblem("A116", "this divides by zero", right_span, "guard it: if n != 0 { ... }") from None
     except (TypeError, ValueError) as error:
         raise ValueProblem("A206", f"this can't be computed from a size that is not known: {error}", span) from None
     except OverflowError:
-        raise ValueProblem("A307", "this number is too large", span) from None
+        raise ValueProblem("A307", "this number is too large", span, _LARGEST_HINT) from None
 
 
 def _limited(value: Any, span: Span) -> Any:
     if isinstance(value, int) and abs(value) > LARGEST or isinstance(value, float) and not math.isfinite(value):
-        raise ValueProblem("A307", "this number is too large", span, f"the largest is {LARGEST:,}")
+        raise ValueProblem("A307", "this number is too large", span, _LARGEST_HINT)
     return value
 
 
@@ -238,18 +249,20 @@ def _call(expr: syntax.CallExpr, scope: Scope) -> Value:
     function, fewest, most = FUNCTIONS[name]
     for argument in expr.arguments:
         if argument.name is not None:
-            raise ValueProblem("A102", f"`{name}` has no named arguments", argument.name.span)
+            hint = f"write the value alone: {name}({argument.value.span.text})"
+            raise ValueProblem("A102", f"`{name}` has no named arguments", argument.name.span, hint)
     if not fewest <= len(expr.arguments) <= most:
         wanted = "one argument" if most == 1 else "two arguments or more"
-        raise ValueProblem("A110", f"`{name}` takes {wanted}, not {len(expr.arguments)}", expr.span)
+        hint = f"write {name}(x)" if most == 1 else f"write {name}(a, b)"
+        raise ValueProblem("A110", f"`{name}` takes {wanted}, not {len(expr.arguments)}", expr.span, hint)
     values = [number(argument.value, scope) for argument in expr.arguments]
     try:
         return _limited(function(*values), expr.span)
     except TypeError:
         message = f"`{name}` needs a number, and {shown(values[0])} depends on a size that is not known"
-        raise ValueProblem("A206", message, expr.span) from None
+        raise ValueProblem("A206", message, expr.span, "give the input numbers: `input 3x224x224`") from None
     except (OverflowError, ValueError):
-        raise ValueProblem("A307", "this number is too large", expr.span) from None
+        raise ValueProblem("A307", "this number is too large", expr.span, _LARGEST_HINT) from None
 
 
 def _tuple(expr: syntax.TupleExpr, scope: Scope) -> Value:
@@ -262,7 +275,7 @@ def _reference(expr: syntax.Reference, scope: Scope) -> Value:
 
 
 def _wildcard(expr: syntax.Wildcard, scope: Scope) -> Value:
-    raise ValueProblem("A106", "`_` stands for any size, and only in a shape contract", expr.span)
+    raise ValueProblem("A106", "`_` stands for any size, and only in a contract such as -> 64x_x_", expr.span, "write a number")
 
 
 _EVALUATORS: dict[type, Callable[[Any, Scope], Value]] = {
@@ -281,8 +294,11 @@ def whole(expr: syntax.Expr, scope: Scope, what: str) -> Any:
     value = number(expr, scope)
     if isinstance(value, float):
         if not value.is_integer():
-            hint = "round it: floor, ceil, round or round8"
-            raise ValueProblem("A116", f"{what} must be a whole number, and this is {value:g}", expr.span, hint)
+            inner = expr.span.text
+            inner = inner[1:-1] if inner.startswith("(") and inner.endswith(")") else inner
+            hint = f"round it: round({inner}) is {_round(value)}, round8({inner}) is {round8(value)}; there are floor and ceil too"
+            text = f"(round({inner}))" if what == "a width" else None
+            raise ValueProblem("A116", f"{what} must be a whole number, and this is {value:g}", expr.span, hint, text)
         return int(value)
     return value
 

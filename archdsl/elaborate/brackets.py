@@ -8,8 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from archdsl import syntax
+from archdsl.diagnostics import Fix, Related
 from archdsl.elaborate.frame import Frame, Namer
-from archdsl.elaborate.layers import Layers, exact, part_names, plain
+from archdsl.elaborate.layers import Layers, exact, first_line, part_names, plain
+from archdsl.elaborate.origins import arithmetic, remedies, set_size, step_text, with_argument
 from archdsl.names import Target
 from archdsl.network import Output, Region
 from archdsl.ops import LAYERS
@@ -69,7 +71,8 @@ class Brackets(Layers):
         outer, self.children = self.children, []
         start = len(self.nodes)
         results = [self.branch(body, stream, frame) for body in step.body.branches]
-        name = frame.namer.path(self.name_of(step, frame) if step.label is None else frame.namer.fresh(target.layer.syntax))
+        labelled = step.label is not None and step.repeat is None  # a repeat's label is the repeat's
+        name = frame.namer.path(step.label.name if labelled else frame.namer.fresh(target.layer.syntax))  # type: ignore
         result = None
         if ops is not None and stream is not None and None not in results:
             inputs = [r for r in results if r is not None]
@@ -114,15 +117,17 @@ class Brackets(Layers):
         if options is not None and stream is not None and body is not None:
             name = frame.namer.reserve("shortcut") if options.shortcut in ("auto", "pad", "projection") else ""
             result = self.shortcut(step, options, stream, body, frame, name)
-            if result is not None and result != body:
+            if result is not None and (result != body or body != stream):
                 title = self.title(step, target, frame, None)
                 children = tuple(self.children)
                 self.children = []
-                names = (("shortcut", name),) if name else ()
+                names: tuple[tuple[str, Any], ...] = (("shortcut", name),) if name else ()
+                if options.shortcut == "match":
+                    names = (("skip", (frame.namer.reserve("skip"), result != body)),)
                 outer.append(
                     self.region("residual", "", title, start, stream, result, step, children, arguments=names)
                 )
-        outer.extend(self.children)  # a shortcut that `match` left out: only the body's steps remain
+        outer.extend(self.children)  # of a residual that failed
         self.children = outer
         return result
 
@@ -142,7 +147,7 @@ class Brackets(Layers):
         if options.shortcut == "projection" or options.shortcut in ("auto", "pad") and not agree:
             skip = self.adapt(step, options.shortcut, stream, body, frame, name)
         elif not agree:
-            self.cannot_match(step, came, left, frame, ())
+            self.cannot_match(step, stream, body, frame, asked=options.shortcut)
             return None
         if skip is None or body is None:
             return None
@@ -172,22 +177,22 @@ class Brackets(Layers):
         came, left = self.nodes[stream].shape, self.nodes[body].shape
         strides = tuple(_ratio(self.nodes[body].jump[i], self.nodes[stream].jump[i]) for i in (0, 1))
         if len(came) != 3 or len(left) != 3:
-            self.cannot_match(step, came, left, frame, ())
+            self.cannot_match(step, stream, body, frame, "a shortcut joins images, and one of them is a vector")
             return None
         if not all(isinstance(s, int) for s in strides):
-            self.cannot_match(step, came, left, frame, ("the body enlarges the image, and a shortcut can only shrink it",))
+            self.cannot_match(step, stream, body, frame, "the body enlarges the image, and a shortcut can only shrink it")
             return None
         reached = (left[0], *((size - 1) // s + 1 for size, s in zip(came[1:], strides, strict=True)))
         if reached != left:
             notes = tuple(
-                f"{axis}: a 1x1 window with stride {s} gives ({size} - 1) // {s} + 1 = {got}, the body gives {end}"
+                f"{axis}: a shortcut with stride {s} gives ({size} - 1) // {s} + 1 = {got}, the body gives {end}"
                 for axis, size, s, got, end in zip(("height", "width"), came[1:], strides, reached[1:], left[1:], strict=True)
                 if got != end
             )
-            self.cannot_match(step, came, left, frame, notes)
+            self.cannot_match(step, stream, body, frame, *(notes if strides != (1, 1) else ()))
             return None
         if how == "pad":
-            ops = self.option_a(step, came, left, strides, frame)
+            ops = self.option_a(step, stream, body, strides, frame)
         else:
             ops = self.projection(left[0], strides, step, frame)
         if ops is None:
@@ -196,9 +201,13 @@ class Brackets(Layers):
         title = f"shortcut: conv1-{left[0]}{stride}" if how != "pad" else f"shortcut: pad to {left[0]}{stride}"
         return self.inserted(ops, stream, name, title, step, frame)
 
-    def option_a(self, step: syntax.Step, came: Shape, left: Shape, strides: tuple[Any, ...], frame: Frame) -> tuple[Op, ...] | None:
+    def option_a(
+        self, step: syntax.Step, stream: int, body: int, strides: tuple[Any, ...], frame: Frame
+    ) -> tuple[Op, ...] | None:
+        came, left = self.nodes[stream].shape, self.nodes[body].shape
         if not (known(came[0]) and known(left[0]) and left[0] >= came[0]):
-            self.cannot_match(step, came, left, frame, ("shortcut=pad adds zero channels and can't take any away",))
+            note = "shortcut=pad adds zero channels and can't take any away"
+            self.cannot_match(step, stream, body, frame, note, asked="pad")
             return None
         ops: list[Op] = []
         if strides != (1, 1):
@@ -220,15 +229,39 @@ class Brackets(Layers):
             self._ops[key] = self.build(LAYERS["conv"], given, spans, step, frame)
         return self._ops[key]
 
-    def cannot_match(self, step: syntax.Step, came: Shape, left: Shape, frame: Frame, notes: tuple[str, ...]) -> None:
+    def cannot_match(
+        self, step: syntax.Step, stream: int, body: int, frame: Frame, *notes: str, asked: str = ""
+    ) -> None:
+        """A shortcut that can't bring its input to the body's shape: both shapes, and the step that parts them."""
+        nodes = self.nodes
+        came, left = nodes[stream].shape, nodes[body].shape
+        found, fix = list(notes), None
+        hint = "keep the size inside with p=same, or write both ways out: `add [ ... | ... ]`"
+        at = set_size(nodes, body)
+        maker = self.made_by.get(at)
+        if maker is not None and at > stream and came[1:] != left[1:] and arithmetic(nodes, at):
+            found.insert(0, f"`{step_text(maker)}`: {arithmetic(nodes, at)}")
+            same = len(came) == 3 and next(remedies(nodes[at].op, nodes[nodes[at].inputs[0]].shape, came[1:]), None)
+            edit = with_argument(maker, *same) if same else None
+            if edit is not None and not frame.calls and maker.span.source is self.source:
+                fix = Fix(edit[0].span, edit[0].text, f"`{edit[1]}` keeps {written(came[1:])}")
+        if asked in ("identity", "pad"):
+            hint = f"shortcut={asked} needs {'equal shapes' if asked == 'identity' else 'as many channels or more'};"
+            hint += " projection, a 1x1 conv, can change both"
+            value = next(a.value for a in step.arguments or () if a.name is not None and a.name.name == "shortcut")
+            if not frame.calls and value.span.text == asked:
+                fix = Fix(value.span, "projection", "write `shortcut=projection`")
+        places = [(nodes[stream].span, f"{written(came)} comes in"), (nodes[body].span, f"the body ends with {written(left)}")]
         self.problem(
             "A207",
             f"{written(came)} comes in and the body gives {written(left)}, so they can't be added",
             step.head.span,  # type: ignore[union-attr]
             frame,
-            label="the shortcut and the body disagree",
-            notes=notes,
-            hint="keep the size inside (p=same), or write the shortcut out: add [ body | shortcut ]",
+            label="the two ways part here",
+            related=tuple(Related(first_line(span), text) for span, text in places),
+            notes=tuple(found),
+            hint=hint if fix is None or asked in ("identity", "pad") else "",
+            fix=fix,
         )
 
     def do_aux(self, step: syntax.Step, target: Target, stream: int | None, frame: Frame) -> int | None:

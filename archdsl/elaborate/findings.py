@@ -37,7 +37,8 @@ class Findings:
             span = outside[-1]
             more.pop("fix", None)
         else:
-            related.extend(Related(call, "called here") for call in calls[-2:])
+            places = dict.fromkeys(call for call in calls[-2:] if call != span)
+            related.extend(Related(call, "called here") for call in places)
         self.report(code, message, span, related=tuple(related), **more)
 
     def value(self, expr: syntax.Expr, scope: Scope, frame: Frame | None = None) -> Value | None:
@@ -51,7 +52,8 @@ class Findings:
     def value_problem(self, problem: ValueProblem, frame: Frame | None) -> None:
         if isinstance(problem, UnknownIncoming) or problem.code == "A106" and problem.replacement is None and self.told(problem.span):
             return
-        fix = Fix(problem.span, problem.replacement, problem.hint) if problem.replacement else None
+        title = f"write `{problem.replacement}`" if problem.code == "A116" else problem.hint
+        fix = Fix(problem.span, problem.replacement, title) if problem.replacement else None
         self.problem(problem.code, problem.message, problem.span, frame, hint=problem.hint, fix=fix)
 
     def told(self, span: Span) -> bool:
@@ -73,13 +75,21 @@ class Findings:
         span = spans.get(name, who)
         title = getattr(layer, "syntax", layer.__name__.removesuffix("Options").lower())
         if item["type"] == "missing":
-            forms = {"channels": f"a width: {who.text}-64", "kernel": f"a kernel: {title}3"}
-            needs = forms.get(name, f"`{name}`: {title}({name}=...)")
-            self.problem("A104", f"`{who.text}` needs {needs}", who, frame)
+            message, label, hint = {
+                "channels": ("a width", "how many channels come out?", f"write the width after it: `{who.text}-64`"),
+                "kernel": ("a kernel", "how large is its window?", f"write the size after its name: `{title}3`"),
+            }.get(name, (f"`{name}`", "", f"write `{title}({name}=...)`"))
+            self.problem("A104", f"`{who.text}` needs {message}", who, frame, label=label, hint=hint)
             return
         context = item.get("ctx") or {}
         if item["type"] == "less_than_equal" and context.get("le") == LIMIT:
-            self.problem("A305", f"{shown(values.get(name))} is larger than any dimension can be", span, frame)
+            self.problem(
+                "A305",
+                f"{shown(values.get(name))} is larger than any dimension can be",
+                span,
+                frame,
+                hint=f"the limit is {LIMIT:_}",
+            )
             return
         hint = ""
         fix = None
@@ -88,7 +98,8 @@ class Findings:
             near = did_you_mean(str(values.get(name)), choices)
             hint = f"did you mean `{near}`?" if near else f"choose one of {', '.join(choices)}"
             fix = Fix(span, near, hint) if near else None
-        self.problem("A105", validation_message(layer, item, values), span, frame, hint=hint, fix=fix)
+        label = f"{shown(values[name])} is not" if name in values and item["type"].startswith(("less", "greater")) else ""
+        self.problem("A105", validation_message(layer, item, values), span, frame, label=label, hint=hint, fix=fix)
 
 
 def validation_message(layer: type[BaseModel], item: Any, values: dict[str, Value]) -> str:
@@ -101,6 +112,8 @@ def validation_message(layer: type[BaseModel], item: Any, values: dict[str, Valu
         return item["msg"].removeprefix("Value error, ")
     if kind == "value_error":
         return f"`{name}` of `{title}`: {item['msg'].removeprefix('Value error, ')}"
+    if kind == "literal_error":
+        return f"`{name}` of `{title}` can't be {value}"
     wants = {
         "int_type": "a whole number",
         "int_from_float": "a whole number",
@@ -112,8 +125,7 @@ def validation_message(layer: type[BaseModel], item: Any, values: dict[str, Valu
         "greater_than_equal": f"{shown(context.get('ge'))} or more",
         "less_than": f"less than {shown(context.get('lt'))}",
         "less_than_equal": f"at most {shown(context.get('le'))}",
-        "literal_error": f"one of {context.get('expected', '')}".replace("'", ""),
-        "too_long": "a pair of numbers",
+                "too_long": "a pair of numbers",
         "too_short": "a pair of numbers",
         "finite_number": "a finite number",
         "missing": "a second number",

@@ -135,8 +135,8 @@ class Layers(Findings):
         layer = LAYERS.get(call.name)
         if layer is None or layer.arity != 1:
             near = did_you_mean(call.name, [*LAYERS, "none"])
-            hint = f"did you mean `{near}`?" if near else "archdsl layers lists them all"
-            raise ValueProblem("A101", f"there is no layer called `{call.name}`", span, hint, near)
+            hint = f"did you mean `{near}`?" if near else "`archdsl layers` lists what there is"
+            raise ValueProblem("A101", f"there is no layer called `{call.name}` to be used so", span, hint, near)
         names = argument_names(layer)
         values = {name: d.value for name, d in frame.defaults.get(call.name, {}).items()}
         values.update(zip(layer.positional, call.positional, strict=False))
@@ -206,7 +206,7 @@ class Layers(Findings):
             shape = op.infer(*shapes)
             for size in shape:
                 if known(size) and size > LIMIT:
-                    self.problem("A305", f"a dimension of {size:,} is larger than any can be", who, frame, hint=f"the limit is {LIMIT:,}")
+                    self.problem("A305", f"a dimension of {size:,} is larger than any can be", who, frame, hint=f"the limit is {LIMIT:_}")
                     return None
             params: Dim = 0
             buffers: Dim = 0
@@ -251,7 +251,7 @@ class Layers(Findings):
         if branches and branch is not None and branch < len(branches):
             for index in (0, branch):
                 text = f"branch {index + 1} gives {written(self.nodes[inputs[index]].shape)}"
-                related.append(Related(_place(branches[index]), text))
+                related.append(Related(first_line(branches[index]), text))
             if error.code == "A202" and not error.after:
                 notes, hint = self.branch_sizes(inputs, (0, branch), notes, hint)
             if error.after:
@@ -261,8 +261,12 @@ class Layers(Findings):
             related.append(self.origin(error, inputs[0]))
             way = the_way(self.nodes, inputs[0]) if error.argument == "kernel" else ""
             notes += [f"the image on its way here: {way}"] if way else []
+        if layer.syntax == "avgpool" and error.argument == "kernel":
+            hint = f"{hint}; `gap` averages over any size"
         if error.instead and error.argument in spans and _is_plain(span) and not frame.calls:
-            fix = Fix(span, error.instead, f"write `{error.instead}` here")
+            start = who.start if error.argument == "kernel" and who.start < span.start < who.stop else span.start
+            then = Span(span.source, start, span.start).text + error.instead
+            fix = Fix(span, error.instead, f"write `{then}`")
         elif error.before and not frame.calls:
             start = Span(who.source, who.start, who.start)
             fix = Fix(start, f"{error.before}; ", f"put `{error.before}` before it")
@@ -275,16 +279,16 @@ class Layers(Findings):
         nodes = self.nodes
         if error.code == "A204" and len(nodes[index].shape) == 1:
             made = nodes[made_vector(nodes, index)]
-            return Related(_place(made.span), f"a vector from here on, of {written(made.shape)}")
+            return Related(first_line(made.span), f"a vector from here on, of {written(made.shape)}")
         if error.code == "A205":
             made = nodes[set_channels(nodes, index)]
-            return Related(_place(made.span), f"{made.shape[0]} channels come from here")
+            return Related(first_line(made.span), f"{made.shape[0]} channels come from here")
         if error.argument == "kernel":
             made = nodes[set_size(nodes, index)]
             verb = "makes it" if made.inputs else "the image is"
-            return Related(_place(made.span), f"{verb} {written(made.shape[1:])}")
+            return Related(first_line(made.span), f"{verb} {written(made.shape[1:])}")
         made = nodes[index]
-        return Related(_place(made.span), f"{'gives' if made.inputs else 'brings'} {written(made.shape)}")
+        return Related(first_line(made.span), f"{'gives' if made.inputs else 'brings'} {written(made.shape)}")
 
     def branch_sizes(
         self, inputs: tuple[int, ...], pair: tuple[int, int], notes: list[str], hint: str
@@ -445,7 +449,7 @@ def exact(value: Any) -> Any:
 
 
 
-def _place(span: Span) -> Span:
+def first_line(span: Span) -> Span:
     """The first line of a span, so that a snippet stays short."""
     end = span.source.text.find("\n", span.start, span.stop)
     return span if end < 0 else Span(span.source, span.start, end)

@@ -122,7 +122,8 @@ class Steps(Brackets):
             result = self.repeat(step, target, stream, frame, carry)
         else:
             before = stream
-            result = self.once(step, target, stream, frame, self.name_of(step, frame), step.stride)
+            own = target.kind in ("layer", "block") or (target.kind == "group" and step.label is not None)
+            result = self.once(step, target, stream, frame, self.name_of(step, frame) if own else "", step.stride)
             if carry is not None:
                 frame.tensors[carry] = before
         if step.contract is not None:

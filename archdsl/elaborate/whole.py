@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -167,7 +168,7 @@ class _Elaborator(Steps):
             "A112",
             f"`{self.name}` does not say what comes in",
             first,
-            hint="write `input 3x224x224` as its first line, or give --input 3x224x224 (input= in Python)",
+            hint="write `input 3x224x224` as its first line: channels, height, width; or give --input 3x224x224",
         )
 
     def _set_outputs(self, stream: int | None, span: Span) -> None:
@@ -211,9 +212,10 @@ class _Elaborator(Steps):
         difference = actual - wanted
         self.report(
             "A208",
-            f"the published figure is {text or shown(wanted)} {words.get(figure, figure)}, and this network has {actual:,}",
+            f"the published figure is {text or shown(wanted)} {words.get(figure, figure)}, and this network has {actual:_}",
             argument.span,
-            label=f"{'+' if difference > 0 else '-'}{abs(difference):,}".replace(".0", ""),
+            label=f"{abs(difference):_} too {'many' if difference > 0 else 'few'}".replace(".0", ""),
+            notes=tuple(_reasons(network, figure, difference, wanted)),
             hint="a layer, a width or a bias differs from the paper, or the figure counts something else",
         )
 
@@ -226,8 +228,11 @@ class _Elaborator(Steps):
                 "A013",
                 "a network has one input, and it comes first",
                 statement.span,
+                label="a second input" if self.input_given else "not the first statement",
                 related=(Related(first, "the input"),) if self.input_given else (),
-                hint="move it to the arch's first line",
+                hint="remove it; to go on from an earlier tensor, label it with `as name` and write `@name`"
+                if self.input_given
+                else "move it to the arch's first line",
             )
             return stream
         self.input_given = statement
@@ -249,7 +254,8 @@ class _Elaborator(Steps):
         for size in shape:
             if known(size) and not 1 <= size <= LIMIT:
                 code, word = ("A305", "large") if size > LIMIT else ("A105", "small")
-                self.report(code, f"a size of {size} is too {word}", span)
+                hint = f"the limit is {LIMIT:_}" if size > LIMIT else "every size is at least 1"
+                self.report(code, f"a size of {size} is too {word}", span, hint=hint)
                 raise Stop
         frame.incoming = shape
         self.nodes.append(Node(op=Image(), name="input", inputs=(), shape=shape, span=span))
@@ -264,7 +270,7 @@ class _Elaborator(Steps):
             labels = [r.label for r in statement.references]
             for reference in statement.references:
                 if labels.count(reference.label) > 1:
-                    self.report("A108", f"`@{reference.label}` is an output twice", reference.span)
+                    self.report("A108", f"`@{reference.label}` is an output twice", reference.span, hint="name it once")
             self.chosen = (statement, dict(frame.tensors))
 
     def steps_before_input(self, step: syntax.Step) -> None:
@@ -273,8 +279,8 @@ class _Elaborator(Steps):
                 "A112",
                 f"`{self.name}` does not say what comes in",
                 step.span,
-                label="the first step has no input",
-                hint="write `input 3x224x224` before it, or give --input 3x224x224 (input= in Python)",
+                label="what comes into the first step?",
+                hint="write `input 3x224x224` before it: channels, height, width; or give --input 3x224x224",
             )
             raise Stop
 
@@ -288,3 +294,26 @@ def matches_figure(actual: int, wanted: int | float, text: str) -> bool:
     decimals = len(text[:-1].partition(".")[2].replace("_", ""))
     written = Fraction(text[:-1].replace("_", ""))
     return abs(Fraction(actual, unit) - written) * 2 * 10**decimals <= 1
+
+
+def _reasons(network: Network, figure: str, difference: int, wanted: int | float) -> Iterator[str]:
+    """What may explain a figure that is not met: one layer, all biases, all norms, or a factor of two."""
+    size = abs(difference)
+    if figure in ("macs", "flops") and wanted and abs((wanted + difference) * 2 / wanted - 1) < 0.02:
+        yield "the published figure is twice as large: it may count FLOPs, two for each multiply-accumulate"
+    if figure not in ("params", "total") or size != int(size):
+        return
+    for node in network.layers:
+        if node.params == size:
+            where = node.span.source.position(node.span.start)[0]
+            yield f"`{node.span.text.splitlines()[0]}` in line {where} alone has {size:_}"
+            return
+    biases = sum(node.shape[0] for node in network.layers if node.kind in ("conv", "dwconv", "fc") and _biased(node))
+    norms = sum(node.params for node in network.layers if node.kind == "bn")
+    for amount, what in ((biases, "the biases of all its convolutions and fcs are"), (norms, "its norms have")):
+        if amount == size:
+            yield f"{what} just {size:_}"
+
+
+def _biased(node: Node) -> bool:
+    return getattr(node.op, "bias", None) is not False
