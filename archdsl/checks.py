@@ -283,7 +283,8 @@ class _Checker:
         if step.body is None:
             return
         group = not isinstance(target, Diagnostic) and target.kind == "group"
-        own_labels = step.repeat is not None or (group and step.label is not None)
+        head = not isinstance(target, Diagnostic) and target.combinator is not None and target.combinator.arch_only
+        own_labels = step.repeat is not None or head or (group and step.label is not None)
         inside = names.inner() if own_labels else names
         if not isinstance(target, Diagnostic) and target.combinator is not None:
             if target.combinator.binds_tensors:
@@ -683,7 +684,9 @@ class _Checker:
             hint = f"label the whole instead: `{{ ... }} as {label}`"
         elif others:
             message = f"`{label}` is a label of another block or arch, and not seen here"
-            hint = f"give the block a parameter `@{label}` and pass the tensor where it is called"
+            hint = f"a label inside a block stays there: label a step of this one, `as {label}`"
+            if names.owner == "block":
+                hint = f"give this block a parameter `@{label}` and pass the tensor where it is called"
         self.report("A107", message, span, label="no such tensor here", related=related, hint=hint, fix=fix)
 
     # ---- expressions ----

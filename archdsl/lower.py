@@ -7,6 +7,7 @@ constructor's arguments (`share.py`). Loops stay loops. `emit.py` prints a Progr
 from __future__ import annotations
 
 import keyword
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
@@ -206,9 +207,20 @@ def camel(name: str) -> str:
     return joined if joined.isidentifier() and not keyword.iskeyword(joined) else f"Net{joined}"
 
 
-def identifier(name: str) -> str:
-    """A name of the spec as a Python variable: the emitted file's own words and Python's get an underscore."""
-    return f"{name}_" if keyword.iskeyword(name) or name in OWN_WORDS else name
+def identifiers(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """Names of the spec as Python variables, all different: what Python or the emitted file itself uses, and what
+    could be the name of a class, gets an underscore; underscores in front, which Python mangles, go."""
+    used = set(taken)
+    found = []
+    for name in names:
+        plain = name.lstrip("_")
+        if not plain.isidentifier():
+            plain = f"p{plain}"
+        while plain in used or keyword.iskeyword(plain) or plain in OWN_WORDS or plain[0].isupper() and plain[-1] != "_":
+            plain += "_"
+        used.add(plain)
+        found.append(plain)
+    return found
 
 
 OWN_WORDS = frozenset("self super torch nn x i aux taps outputs tensors layer name range".split())
@@ -266,7 +278,9 @@ class _Lowering:
 
     def _names(self, region: Region) -> tuple[tuple[str, Number], ...]:
         """Numbers that have a name in the spec: what a constructor's arguments are best called by."""
-        named = [(identifier(k), v) for k, v in region.arguments if isinstance(v, (int, float)) and not isinstance(v, bool)]
+        numbers = [(k, v) for k, v in region.arguments if isinstance(v, (int, float)) and not isinstance(v, bool)]
+        values = [v for _, v in numbers]
+        named = list(zip(identifiers((k for k, _ in numbers), ["in_channels"]), values, strict=True))
         shape = self.nodes[region.inputs[0]].shape if region.inputs else ()
         if shape and isinstance(shape[0], int):
             named.append(("in_channels", shape[0]))
@@ -274,11 +288,8 @@ class _Lowering:
 
     def _input_names(self, region: Region, inputs: tuple[int, ...]) -> tuple[str, ...]:
         extra = list(region.parameters)
-        names = ["x"]
-        for index in inputs[1:]:
-            base = identifier(extra.pop(0) if extra else self.labels.get(index, f"x{len(names)}"))
-            names.append(base if base not in names else f"x{len(names)}")
-        return tuple(names)
+        wanted = [extra.pop(0) if extra else self.labels.get(index, "also") for index in inputs[1:]]
+        return ("x", *identifiers(wanted))
 
     def _key(self, name: str, members: Any, statements: Any, inputs: tuple[int, ...], output: int) -> Any:
         """What two bodies must agree on to share a class: all but numbers, and all but optional shortcuts."""

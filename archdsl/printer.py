@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
-from archdsl.lower import Body, Member, Program, Statement, identifier, lower
+from archdsl.lower import Body, Member, Program, Statement, identifiers, lower
 from archdsl.network import Network
 from archdsl.ops.base import written
 from archdsl.share import Made, SharedClass, share
@@ -180,8 +180,12 @@ class _Forward:
         self.body = printed.body
         self.network = printed.network
         self.main = printed.main
-        self.labels = {node: label for label, node in self.network.taps} if self.main else {}
-        self.variables = {node: identifier(label) for node, label in self.labels.items()}
+        self.taps = self.network.taps if self.main else ()
+        self.labels = {node: label for label, node in reversed(self.taps)}  # a tensor of two labels has the first
+        heads = [o.name for o in self.network.outputs if o.aux] if self.main else []
+        names = identifiers([*self.labels.values(), *heads], printed.body.input_names)
+        self.variables = dict(zip(self.labels, names, strict=False))
+        self.heads = dict(zip(heads, names[len(self.labels) :], strict=True))
         self.text: dict[int, str] = {}
         self.atom: dict[int, bool] = {}
         self.out: list[str] = []
@@ -277,8 +281,8 @@ class _Forward:
         if label is not None:
             return label
         if statement.aux:
-            return identifier(statement.member or "head")
-        reserved = set(self.variables.values())
+            return self.heads[statement.member or ""]
+        reserved = {*self.variables.values(), *self.heads.values()}
         for operand in statement.operands:
             name = self.text.get(operand, "")
             if holders.get(name) == operand and last.get(operand, -1) <= position and name not in reserved:
@@ -287,7 +291,7 @@ class _Forward:
 
     def _free(self, position: int, last: dict[int, int], holders: dict[str, int]) -> str:
         """The first variable whose tensor nobody reads from here on."""
-        reserved = set(self.variables.values())
+        reserved = {*self.variables.values(), *self.heads.values()}
         for name in ("x", "y", "z", "u", "v", "w", *(f"y{i}" for i in range(1, 10_000))):
             if name not in reserved and (name not in holders or last.get(holders[name], -1) <= position):
                 return name
@@ -353,7 +357,7 @@ class _Forward:
         if heads:
             doc.append(f"aux: compute {' and '.join(heads)} too; None: in training only.")
         if self.labels:
-            doc.append(f"taps: tensors to return too, of {', '.join(self.labels.values())}.")
+            doc.append(f"taps: tensors to return too, of {', '.join(label for label, _ in self.taps)}.")
         if heads or self.labels:
             doc.append("With more than one output, a dict by name." if not self.printed._several() else "Returns a dict by name.")
         lines = [f"    def forward({names}):"]
@@ -377,7 +381,7 @@ class _Forward:
             also = ", ".join(f'"{o.name}": {self.text[o.node]}' for o in heads)
             self.out += ["if aux:", f"    outputs |= {{{also}}}"]
         if self.labels:
-            labelled = ", ".join(f'"{label}": {self.text[node]}' for node, label in self.labels.items())
+            labelled = ", ".join(f'"{label}": {self.text[node]}' for label, node in self.taps)
             line = f"tensors = {{{labelled}}}"
             if len(line) > WIDTH - 8:
                 line = "tensors = {\n    " + ",\n    ".join(labelled.split(", ")) + ",\n}"

@@ -181,7 +181,8 @@ def as_step(name: str, positional: Sequence[str], named: Mapping[str, str]) -> s
         return _convolution(name, kind, positional, named)
     if kind in ("linear", "dense", "fc"):
         units = _first(named, "out_features", "units", "channels") or (positional[-1] if positional else None)
-        return f"fc-{units}" if _simple(units) else None
+        act = "".join(f"({one})" for one in _activation(named))
+        return f"fc-{units}{act}" if _simple(units) else None
     if kind in ("maxpool", "avgpool", "maxpooling", "averagepooling"):
         return _pool("maxpool" if kind.startswith("max") else "avgpool", positional, named)
     if kind == "adaptiveavgpool":
@@ -242,9 +243,18 @@ def _convolution(name: str, kind: str, positional: Sequence[str], named: Mapping
     bias = PYTHON_VALUES.get(_first(named, "bias", "use_bias") or "")
     if bias == "false":
         arguments.append("bias=false")
+    arguments += _activation(named)
     if not all(re.fullmatch(r"\w+=\w+", argument) for argument in arguments):
         return None
     return step + (f"({', '.join(arguments)})" if arguments else "")
+
+
+def _activation(named: Mapping[str, str]) -> list[str]:
+    """`act=relu` of Keras's activation='relu'."""
+    word = named.get("activation", "").strip("'\"").lower().replace("_", "")
+    if not word or word in ("linear", "none"):
+        return []
+    return [f"act={LAYER_WORDS.get(word, word)}"]
 
 
 def _pool(here: str, positional: Sequence[str], named: Mapping[str, str]) -> str | None:

@@ -15,7 +15,7 @@ from archdsl.elaborate.origins import arithmetic, remedies, set_size, step_text,
 from archdsl.names import Target
 from archdsl.network import Output, Region
 from archdsl.ops import LAYERS
-from archdsl.ops.base import Op, Shape, written
+from archdsl.ops.base import Op, written
 from archdsl.source import Source, Span
 from archdsl.symbolic import Dim, known
 from archdsl.values import Value, Word
@@ -30,6 +30,14 @@ class Brackets(Layers):
 
     def sequence(self, body: syntax.Sequence, stream: int | None, frame: Frame, carry: str | None = None) -> int | None:
         raise NotImplementedError
+
+    def labelled(self, reference: syntax.Reference, frame: Frame) -> int | None:
+        """The tensor that `@name` stands for; None for one that an error lost."""
+        if reference.label not in frame.tensors:  # names are known to exist: its step was not among those taken
+            message = f"nothing is labelled `{reference.label}` here: the `if` that would label it was not taken"
+            hint = "label a step that is always there, or use the label inside the same `if`"
+            self.problem("A107", message, reference.span, frame, hint=hint)
+        return frame.tensors.get(reference.label)
 
     def name_of(self, step: syntax.Step, frame: Frame) -> str:
         """The attribute that a step becomes: its label, or its kind and number."""
@@ -291,7 +299,7 @@ class Brackets(Layers):
         if argument is None or argument.name is None or not isinstance(argument.value, syntax.Reference):
             return None
         name = argument.name.name
-        inside = frame.inside(tensors={**frame.tensors, name: frame.tensors.get(argument.value.label)})
+        inside = frame.inside(tensors={**frame.tensors, name: self.labelled(argument.value, frame)})
         result = self.sequence(step.body, stream, inside, carry=name)  # type: ignore[arg-type]
         for label, node in inside.tensors.items():
             if label != name and label not in frame.tensors:

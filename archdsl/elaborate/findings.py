@@ -12,6 +12,7 @@ from archdsl.elaborate.frame import Frame
 from archdsl.ops.base import LIMIT
 from archdsl.source import Source, Span
 from archdsl.values import Scope, UnknownIncoming, Value, ValueProblem, evaluate, shown, whole
+from archdsl.words import VALUE_WORDS
 
 
 class Findings:
@@ -98,8 +99,30 @@ class Findings:
             near = did_you_mean(str(values.get(name)), choices)
             hint = f"did you mean `{near}`?" if near else f"choose one of {', '.join(choices)}"
             fix = Fix(span, near, hint) if near else None
-        label = f"{shown(values[name])} is not" if name in values and item["type"].startswith(("less", "greater")) else ""
-        self.problem("A105", validation_message(layer, item, values), span, frame, label=label, hint=hint, fix=fix)
+        else:
+            hint, fix = _within(name, item, values.get(name), span)
+        self.problem("A105", validation_message(layer, item, values), span, frame, hint=hint, fix=fix)
+
+
+def _within(name: str, item: Any, value: Value, span: Span) -> tuple[str, Fix | None]:
+    """What would do for an argument that is of the wrong kind or out of its range, and the edit."""
+    kind, context = item["type"], item.get("ctx") or {}
+    instead = ""
+    if kind == "bool_type":
+        word = shown(value)
+        instead = {"1": "true", "0": "false"}.get(word) or VALUE_WORDS.get(word, "")
+    elif kind == "less_than" and context.get("lt") == 1 and isinstance(value, (int, float)) and 1 < value < 100:
+        instead = f"{value / 100:g}"
+        return f"it is a share, not a percentage: {value:g} % is {instead}", Fix(span, instead, f"write `{instead}`")
+    elif kind == "greater_than" and context.get("gt") == 0:
+        return "leave it out where nothing is meant" if "." in span.text else "1 is the least", None
+    elif kind in ("int_type", "int_from_float"):
+        return f"write a number, as in {name}=2", None
+    elif kind == "float_type":
+        return f"write a number, as in {name}=0.5", None
+    if not instead:
+        return "", None
+    return f"write `{instead}`", Fix(span, instead, f"write `{instead}`")
 
 
 def validation_message(layer: type[BaseModel], item: Any, values: dict[str, Value]) -> str:

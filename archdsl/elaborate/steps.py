@@ -29,6 +29,8 @@ class Steps(Brackets):
         self.name = name
         self.taps: dict[str, int] = {}
         self.expectations: list[tuple[syntax.Expect, Scope]] = []
+        self.label_spans: dict[str, Span] = {}
+        self.resized = False  # whether the caller gave another input than the text's
         self.budget = Budget()
         self.calls = 0
 
@@ -114,7 +116,7 @@ class Steps(Brackets):
         if target is None:
             result = None
         elif target.kind == "tensor":
-            result = frame.tensors.get(step.head.label)  # type: ignore[union-attr]
+            result = self.labelled(step.head, frame)  # type: ignore[arg-type]
         elif not self.nodes:
             self.steps_before_input(step)
             result = None
@@ -128,6 +130,8 @@ class Steps(Brackets):
                 frame.tensors[carry] = before
         if step.contract is not None:
             result = self.contract(step, result, frame)
+        if step.label is not None:
+            self.label_spans.setdefault(step.label.name, step.label.span)
         head = target is not None and target.combinator is not None and target.combinator.arch_only
         if step.label is not None and not head:  # a head's label names the head, which do_aux has noted
             frame.tensors[step.label.name] = result
@@ -223,6 +227,8 @@ class Steps(Brackets):
         wanted = self.dims(literal, frame, symbols=False)
         if wanted is None:
             return result
+        if self.resized and len(wanted) == 3:  # heights and widths are the paper's, for the paper's input
+            wanted = (wanted[0], None, None)  # type: ignore[assignment]
         if result is None:
             if None in wanted or not self.nodes:
                 return None
@@ -244,13 +250,13 @@ class Steps(Brackets):
         gives = written(shape)
         here = step.head.span if step.head is not None else Span(step.span.source, step.span.start, step.span.start + 1)
         related = [Related(here, f"gives {gives}")]
-        notes, hint = [], f"or write `-> {gives}` if that is what you want"
+        notes, hint = [], f"if the contract is the mistake, write `-> {gives}`"
         fix: Fix | None = None
         if len(shape) != len(wanted):
             kinds = {1: "a vector, which has one size", 3: "an image, which has three"}
             notes.append(f"what comes out is {kinds[len(shape)]}")
         elif len(shape) == 3 and any(w is not None and w != s for w, s in zip(wanted[1:], shape[1:], strict=True)):
-            at = set_size(nodes, result)
+            at = self.window_of(step, result)
             maker = self.made_by.get(at)
             how = arithmetic(nodes, at)
             if maker is not None and how:
@@ -274,6 +280,16 @@ class Steps(Brackets):
             hint=hint,
             fix=fix,
         )
+
+    def window_of(self, step: syntax.Step, result: int) -> int:
+        """The node that set the size of a step's result; where it kept its input's, the step's own window."""
+        at = set_size(self.nodes, result)
+        index = result
+        while self.made_by.get(at) is not step and self.made_by.get(index) is step:
+            if arithmetic(self.nodes, index):
+                return index
+            index = self.nodes[index].inputs[0]
+        return at
 
     def other_size(self, at: int, maker: syntax.Step, wanted: Shape, frame: Frame) -> Fix | None:
         """The edit of the step that set a size which makes it the wanted one, if one argument can."""
@@ -362,7 +378,7 @@ class Steps(Brackets):
             if parameter.tensor:
                 if argument is None or not isinstance(argument.value, syntax.Reference):
                     return None
-                tensors[name] = frame.tensors.get(argument.value.label)
+                tensors[name] = self.labelled(argument.value, frame)
                 missing |= tensors[name] is None
                 continue
             try:

@@ -53,7 +53,7 @@ class _Elaborator(Steps):
     ) -> None:
         super().__init__(module.source, name)
         self.module, self.input_shape, self.params = module, input_shape, params
-        self.chosen: tuple[syntax.Output, dict[str, int | None]] | None = None
+        self.chosen: tuple[syntax.Output, list[int | None]] | None = None
         self.overridden = False
         self.input_given: syntax.Input | None = None
 
@@ -174,15 +174,22 @@ class _Elaborator(Steps):
     def _set_outputs(self, stream: int | None, span: Span) -> None:
         if self.chosen is None:
             if stream is not None and len(self.nodes) > 1:
+                self._refuse_another_out(stream)
                 self.outputs.insert(0, Output(name="out", node=stream, span=span))
             return
-        statement, tensors = self.chosen
+        statement, nodes = self.chosen
         mains = []
-        for reference in statement.references:
-            node = tensors.get(reference.label)
+        for reference, node in zip(statement.references, nodes, strict=True):
             if node is not None:
                 mains.append(Output(name=reference.label, node=node, span=reference.span))
         self.outputs[:0] = mains
+
+    def _refuse_another_out(self, stream: int) -> None:
+        """The last tensor leaves under the name `out`; no other may be called that."""
+        other = self.taps.get("out", stream) != stream or any(o.name == "out" for o in self.outputs)
+        if other:
+            message = "the network's last tensor leaves as `out`, and this label gives another that name"
+            self.report("A109", message, self.label_spans["out"], hint="choose another label, or say what leaves: output @out")
 
     def _check_expectations(self, network: Network) -> None:
         """Published figures hold for the network as published: other parameters or input sizes are not compared."""
@@ -243,7 +250,8 @@ class _Elaborator(Steps):
                 for dim, size in zip(statement.shape.dims, given, strict=True):
                     if isinstance(dim, syntax.Name) and not known(frame.variables.get(dim.name, 0)):
                         frame.variables[dim.name] = size
-            self.overridden |= given != shape
+            self.resized = given != shape
+            self.overridden |= self.resized
             shape = given
         if shape is None:
             return None
@@ -271,7 +279,7 @@ class _Elaborator(Steps):
             for reference in statement.references:
                 if labels.count(reference.label) > 1:
                     self.report("A108", f"`@{reference.label}` is an output twice", reference.span, hint="name it once")
-            self.chosen = (statement, dict(frame.tensors))
+            self.chosen = (statement, [self.labelled(r, frame) for r in statement.references])
 
     def steps_before_input(self, step: syntax.Step) -> None:
         if self.input_given is None and self.input_shape is None:
@@ -310,9 +318,10 @@ def _reasons(network: Network, figure: str, difference: int, wanted: int | float
             return
     biases = sum(node.shape[0] for node in network.layers if node.kind in ("conv", "dwconv", "fc") and _biased(node))
     norms = sum(node.params for node in network.layers if node.kind == "bn")
-    for amount, what in ((biases, "the biases of all its convolutions and fcs are"), (norms, "its norms have")):
-        if amount == size:
-            yield f"{what} just {size:_}"
+    if biases == size:
+        yield f"its biases have just that many, {size:_}"
+    if norms == size:
+        yield f"its norms have just that many, {size:_}"
 
 
 def _biased(node: Node) -> bool:

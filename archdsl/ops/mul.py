@@ -30,7 +30,8 @@ class Mul(Op):
         product = inputs[0]
         for branch, shape in enumerate(inputs):
             if len(shape) != len(product):
-                hint = "after gap, conv1-.. keeps an image of 1x1, where fc-.. makes a vector"
+                size = next(one[0] for one in (product, shape) if len(one) == 1)
+                hint = f"`conv1-{size}` after gap keeps an image of 1x1, where `fc-{size}` makes a vector"
                 raise refuse("multiplied", inputs, branch, difference(product, shape), hint)
             for to, other in enumerate(inputs[:branch]):
                 if not all(_go_together(*sizes) for sizes in zip(other, shape, strict=True)):

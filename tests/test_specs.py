@@ -1,0 +1,347 @@
+"""The shipped specs: each checks, says where it comes from, and has the published figures.
+
+The figures here are written down a second time, from the papers and from independent implementations, so that a
+spec and its `expect` can't be wrong together. What a figure can't see is compared in tests/parity.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import archdsl
+from archdsl import api
+from archdsl.network import Network
+from archdsl.resources import library_root, specs_root
+
+
+class Published(NamedTuple):
+    """Parameters and MACs, and sizes that appear in this order on the way from the input to the output."""
+
+    params: int
+    macs: int
+    sizes: str
+
+
+RESNET = "3x224x224 64x112x112 64x56x56 {}x56x56 {}x28x28 {}x14x14 {}x7x7 {}x1x1 1000"
+BASIC = RESNET.format(64, 128, 256, 512, 512)
+BOTTLENECK = RESNET.format(256, 512, 1024, 2048, 2048)
+VGG = "3x224x224 64x224x224 64x112x112 128x56x56 256x28x28 512x14x14 512x7x7 4096 4096 1000"
+ALEXNET = (
+    "3x227x227 96x55x55 96x27x27 256x27x27 256x13x13 384x13x13 384x13x13 256x13x13 256x6x6 4096 4096 1000"
+)
+GOOGLENET = (
+    "3x224x224 64x112x112 64x56x56 192x56x56 192x28x28 256x28x28 480x28x28 480x14x14 512x14x14 528x14x14 "
+)
+GOOGLENET += "832x14x14 832x7x7 1024x7x7 1024x1x1 1000"
+
+PUBLISHED = {
+    "lenet5": Published(61_706, 416_520, "1x32x32 6x28x28 6x14x14 16x10x10 16x5x5 120x1x1 84 10"),
+    "alexnet": Published(62_378_344, 1_135_256_096, ALEXNET),
+    "alexnet_two_towers": Published(60_965_224, 724_406_816, ALEXNET),
+    "alexnet_torchvision": Published(
+        61_100_840, 714_188_480, "3x224x224 64x55x55 64x27x27 192x13x13 256x6x6 1000"
+    ),
+    "zfnet": Published(
+        62_357_608, 1_168_032_896, "3x224x224 96x110x110 96x55x55 256x26x26 256x13x13 256x6x6 1000"
+    ),
+    "zfnet_wide": Published(
+        107_627_624, 2_476_704_896, "3x224x224 96x110x110 256x26x26 1024x13x13 512x6x6 1000"
+    ),
+    "vgg11": Published(132_863_336, 7_609_090_048, VGG),
+    "vgg11_lrn": Published(132_863_336, 7_609_090_048, VGG),
+    "vgg13": Published(133_047_848, 11_308_466_176, VGG),
+    "vgg16": Published(138_357_544, 15_470_264_320, VGG),
+    "vgg16c": Published(133_638_952, 11_770_888_192, VGG),
+    "vgg19": Published(143_667_240, 19_632_062_464, VGG),
+    "nin_cifar": Published(
+        966_986, 222_486_528, "3x32x32 192x32x32 96x32x32 96x16x16 192x16x16 192x8x8 10x8x8 10x1x1 10"
+    ),
+    "googlenet": Published(13_378_280, 1_582_671_872, GOOGLENET),
+    "googlenet_bn": Published(13_004_888, 1_498_376_192, GOOGLENET),
+    "resnet18": Published(11_689_512, 1_814_073_344, BASIC),
+    "resnet34": Published(21_797_672, 3_663_761_408, BASIC),
+    "resnet50": Published(25_557_032, 4_089_184_256, BOTTLENECK),
+    "resnet101": Published(44_549_160, 7_801_405_440, BOTTLENECK),
+    "resnet152": Published(60_192_808, 11_513_626_624, BOTTLENECK),
+    "densenet121": Published(
+        7_978_856,
+        2_834_161_664,
+        "3x224x224 64x112x112 64x56x56 256x56x56 128x28x28 512x28x28 256x14x14 1024x14x14 "
+        "512x7x7 1024x7x7 1000",
+    ),
+    "mobilenet_v2": Published(
+        3_504_872,
+        300_774_272,
+        "3x224x224 32x112x112 16x112x112 24x56x56 32x28x28 64x14x14 96x14x14 160x7x7 "
+        "320x7x7 1280x7x7 1280x1x1 1000",
+    ),
+    "inception_v3": Published(
+        27_161_264,
+        5_713_216_096,
+        "3x299x299 32x149x149 32x147x147 64x147x147 64x73x73 80x73x73 192x71x71 192x35x35 256x35x35 "
+        "288x35x35 768x17x17 1280x8x8 2048x8x8 2048x1x1 1000",
+    ),
+    "fractalnet_cifar": Published(
+        33_724_618, 845_222_912, "3x32x32 64x16x16 128x8x8 256x4x4 512x2x2 512x1x1 10"
+    ),
+    "unet": Published(
+        31_030_658,
+        48_096_083_968,
+        "1x256x256 64x256x256 128x128x128 256x64x64 512x32x32 1024x16x16 512x32x32 1024x32x32 512x32x32 "
+        "512x64x64 256x64x64 256x128x128 128x128x128 128x256x256 64x256x256 2x256x256",
+    ),
+    "cifar_quiz1": Published(62_006, 651_720, "3x32x32 6x28x28 6x14x14 16x10x10 16x5x5 120 84 10"),
+    "cifar_quiz2": Published(9_225_610, 152_769_536, "3x32x32 64x16x16 128x8x8 256x4x4 512x2x2 512x1x1 10"),
+    "cifar_quiz3": Published(1_094_910, 379_759_272, "3x32x32 64x32x32 256x32x32 64x16x16 64x8x8 120 84 10"),
+}
+
+WITHOUT_SIDE_HEADS = {"googlenet": 6_998_552, "googlenet_bn": 6_624_904, "inception_v3": 23_834_568}
+
+STAGES = {
+    "resnet18": "64x56x56 128x28x28 256x14x14 512x7x7",
+    "resnet34": "64x56x56 128x28x28 256x14x14 512x7x7",
+    "resnet50": "256x56x56 512x28x28 1024x14x14 2048x7x7",
+    "resnet101": "256x56x56 512x28x28 1024x14x14 2048x7x7",
+    "resnet152": "256x56x56 512x28x28 1024x14x14 2048x7x7",
+    "mobilenet_v2": "24x56x56 32x28x28 96x14x14 320x7x7",
+}
+"""What is labelled c2, c3, c4 and c5: strides 4 to 32, as detectors want them."""
+
+IMAGENET = "input 3x224x224"
+CIFAR = "input 3x32x32"
+EXAMPLES = {
+    "aggregated": (
+        f"default conv(norm=bn, act=relu); {IMAGENET}; conv7-64/2; maxpool3/2(p=1); aggregated(64) x3; "
+        "aggregated(128) x4/2; aggregated(256) x6/2; aggregated(512) x3/2; gap; fc-1000",
+        25_028_904,  # ResNeXt-50 32x4d
+    ),
+    "basic": (
+        f"default conv(norm=bn, act=relu); {CIFAR}; conv3-16; basic(16) x18; basic(32) x18/2; basic(64) x18/2; "
+        "gap; fc-10",
+        1_730_714,  # ResNet-110 with option B
+    ),
+    "bottleneck": (
+        f"default conv(norm=bn, act=relu); {IMAGENET}; conv7-64/2; maxpool3/2(p=1); bottleneck(64) x3; "
+        "bottleneck(128) x4/2; bottleneck(256) x6/2; bottleneck(512) x3/2; gap; fc-1000",
+        25_557_032,  # ResNet-50
+    ),
+    "dense": (
+        f"default conv(norm=bn, act=relu, order=pre, bias=false); {CIFAR}; conv3-24(norm=none, act=none); "
+        "dense(12) x16; transition(2); dense(12) x16; transition(2); dense(12) x16; bn; relu; gap; fc-10",
+        769_162,  # DenseNet-BC, k = 12, L = 100
+    ),
+    "down": ("default conv(act=relu); input 64x32x32; down(128)", 73_856 + 147_584),
+    "fire": (
+        f"default conv(act=relu); default maxpool(ceil=true); {IMAGENET}; conv7-96/2(p=0); maxpool3/2; "
+        "fire(16, 64, 64) x2; fire(32, 128, 128); maxpool3/2; fire(32, 128, 128); fire(48, 192, 192) x2; "
+        "fire(64, 256, 256); maxpool3/2; fire(64, 256, 256); dropout; conv1-1000; gap",
+        1_248_424,  # SqueezeNet 1.0
+    ),
+    "fractal": (f"default conv(bias=false); {CIFAR}; fractal(3, 64)", 9 * (3 * 3 * 64 + 4 * 64 * 64)),
+    "inception": (
+        "default conv(act=relu); input 192x28x28; inception(64, 96, 128, 16, 32, 32)",
+        163_328 + 368,  # GoogLeNet's 3a: the table's 159.5 K weights, K = 1024, and biases
+    ),
+    "inverted": (
+        "default conv(norm=bn, act=relu6); input 24x56x56; inverted/2(6, 32)",
+        (24 * 144 + 9 * 144 + 144 * 32) + 2 * (144 + 144 + 32),
+    ),
+    "mbconv": (
+        f"default conv(norm=bn, act=silu); {IMAGENET}; conv3-32/2; mbconv(1, 16); mbconv(6, 24) x2/2; "
+        "mbconv(6, 40, 5) x2/2; mbconv(6, 80) x3/2; mbconv(6, 112, 5) x3; mbconv(6, 192, 5) x4/2; "
+        "mbconv(6, 320); conv1-1280; gap; dropout(0.2); fc-1000",
+        5_288_548,  # EfficientNet-B0
+    ),
+    "preact": (
+        f"{CIFAR}; conv3-16(bias=false); preact(16) x3; preact(32) x3/2; preact(64) x3/2; "
+        "bn; relu; gap; fc-10",
+        272_282,  # pre-activation ResNet-20 with projections (pytorchcv preresnet20_cifar10)
+    ),
+    "preact_bottleneck": (
+        f"{CIFAR}; conv3-16(bias=false); preact_bottleneck(16) x18; preact_bottleneck(32) x18/2; "
+        "preact_bottleneck(64) x18/2; bn; relu; gap; fc-10",
+        1_703_258,  # pre-activation ResNet-164
+    ),
+    "se": ("input 64x8x8; se", 64 * 4 + 4 + 4 * 64 + 64),
+    "separable": (
+        f"default conv(norm=bn, act=relu); {IMAGENET}; conv3-32/2; separable(64); separable(128) x2/2; "
+        "separable(256) x2/2; separable(512) x6/2; separable(1024) x2/2; gap; fc-1000",
+        4_231_976,  # MobileNet
+    ),
+    "transition": ("default conv(bias=false); input 256x56x56; transition(2)", 256 * 128),
+    "up": (
+        "default conv(act=relu); input 64x32x32; conv3-64 as skip; down(128); up(64, @skip)",
+        36_928 + 221_440 + 32_832 + 73_792 + 36_928,
+    ),
+    "wide": (
+        f"{CIFAR}; conv3-16(bias=false); wide(160) x4; wide(320) x4/2; wide(640) x4/2; bn; relu; gap; fc-10",
+        36_479_194,  # WRN-28-10
+    ),
+}
+"""Library block: a text that is made of it, and how many parameters that has."""
+
+
+def spec_files() -> list[Path]:
+    return sorted(specs_root().rglob("*.arch"))
+
+
+def networks() -> list[str]:
+    return api.shipped_names()
+
+
+def families() -> list[Path]:
+    return sorted((specs_root() / "families").rglob("*.arch"))
+
+
+def library() -> list[Path]:
+    return sorted(library_root().glob("*.arch"))
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def test_every_network_is_listed():
+    assert set(networks()) == set(PUBLISHED)
+    assert len(networks()) >= 28
+    assert len(spec_files()) == len(networks()) + len(families()) + len(library())
+
+
+@pytest.mark.parametrize("path", spec_files(), ids=lambda p: p.relative_to(specs_root()).as_posix())
+def test_checks_without_findings(path):
+    source, resolved = api.open_spec(path)
+    checked = api.check(source, path=resolved)
+    assert checked.diagnostics == ()
+    assert len(checked.networks) == len(re.findall(r"^arch ", source.text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_figures(name):
+    network, published = archdsl.load(name), PUBLISHED[name]
+    assert network.params == published.params
+    assert network.macs == published.macs
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_sizes(name):
+    """Each size of the list appears, in this order."""
+    network = archdsl.load(name)
+    sizes = iter([shape_text(network.nodes[i].shape) for i in network.evaluated])
+    for wanted in PUBLISHED[name].sizes.split():
+        assert wanted in sizes, f"{wanted} does not appear, or not here"
+    assert next(sizes, None) in (None, wanted), "the list ends before the network"
+
+
+@pytest.mark.parametrize("name", WITHOUT_SIDE_HEADS)
+def test_without_side_heads(name):
+    bare, whole = archdsl.load(name, aux=False), archdsl.load(name)
+    assert bare.params == WITHOUT_SIDE_HEADS[name]
+    assert bare.macs == whole.macs
+    assert [o.name for o in bare.outputs] == ["out"]
+
+
+def test_side_heads():
+    assert [(o.name, o.weight) for o in archdsl.load("googlenet").outputs if o.aux] == [
+        ("aux1", 0.3),
+        ("aux2", 0.3),
+    ]
+    assert [(o.name, o.weight) for o in archdsl.load("googlenet_bn").outputs if o.aux] == [
+        ("aux1", 0.3),
+        ("aux2", 0.3),
+    ]
+    assert [(o.name, o.weight) for o in archdsl.load("inception_v3").outputs if o.aux] == [("aux1", 0.4)]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stages_are_labelled(name):
+    network = archdsl.load(name)
+    taps = {label: shape_text(network.nodes[index].shape) for label, index in network.taps}
+    assert taps == dict(zip(("c2", "c3", "c4", "c5"), STAGES[name].split(), strict=True))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_takes_other_classes(name):
+    """`classes` is a parameter of every network, of its main output and of its heads."""
+    network = archdsl.load(name, classes=7)
+    assert {network.nodes[output.node].shape[0] for output in network.outputs} == {7}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_says_where_it_comes_from(name):
+    network = archdsl.load(name)
+    assert re.search(r"arXiv \d{4}\.\d{4,5}|\b(19|20)\d\d\b|POSTECH", network.documentation), (
+        "no source above the arch"
+    )
+
+
+FIGURE = re.compile(r"expect\(params=([\d_]+), macs=([\d_.]+G?)\)")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("group", (1, 2), ids=("params", "macs"))
+def test_expect_is_there_and_is_checked(name, group):
+    """A spec with another figure is refused, and for that figure only."""
+    source, path = api.open_spec(name)
+    (found,) = FIGURE.finditer(source.text)
+    figure = found[group]
+    wrong = (
+        figure.replace("4.09G", "4.10G") if figure.endswith("G") else str(int(figure.replace("_", "")) + 1)
+    )
+    text = source.text[: found.start(group)] + wrong + source.text[found.end(group) :]
+    checked = api.check(api.Source(source.name, text), path=path)
+    assert [(d.code, d.span.text) for d in checked.diagnostics] == [
+        ("A208", f"{('params', 'macs')[group - 1]}={wrong}")
+    ]
+
+
+@pytest.mark.parametrize("path", [*library(), *families()], ids=lambda p: p.stem)
+def test_shared_files_explain_themselves(path):
+    """Every block has a comment right above it, and a file names a source."""
+    text = path.read_text(encoding="utf-8")
+    blocks = list(re.finditer(r"((?:^#.*\n)*)^block (\w+)\(([^)]*)\)", text, re.MULTILINE))
+    assert blocks and not re.search(r"^arch ", text, re.MULTILINE)
+    assert re.search(r"arXiv \d{4}\.\d{4,5}", text)
+    for block in blocks:
+        assert block[1], f"{block[2]} has no comment"
+
+
+@pytest.mark.parametrize("path", library(), ids=lambda p: p.stem)
+def test_library_blocks_explain_their_parameters(path):
+    text = path.read_text(encoding="utf-8")
+    (found,) = re.finditer(rf"^block {path.stem}\(([^)]*)\)", text, re.MULTILINE)
+    comment = text[: found.start()]
+    for parameter in found[1].split(","):
+        name = parameter.partition("=")[0].strip()
+        assert re.search(rf"(?<!\w){re.escape(name)}(?!\w)", comment), f"the comment does not mention {name}"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_library_block_has_known_figures(name):
+    text, params = EXAMPLES[name]
+    assert re.search(rf"\b{name}\b", text)
+    assert archdsl.loads(text).params == params
+
+
+def test_every_library_block_has_an_example():
+    assert set(EXAMPLES) == {path.stem for path in library()}
+
+
+def on_meta(network: Network):
+    import torch
+
+    with torch.device("meta"):
+        return archdsl.build(network)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_built_module_has_the_parameters(name):
+    network = archdsl.load(name)
+    model = on_meta(network)
+    assert sum(p.numel() for p in model.parameters()) == PUBLISHED[name].params
+    buffers = (b.numel() for key, b in model.named_buffers() if not key.endswith("num_batches_tracked"))
+    assert sum(buffers) == network.buffers
