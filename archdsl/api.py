@@ -92,7 +92,7 @@ def _check(
         found = [d for m in module.everywhere() if not m.is_library for d in (*m.diagnostics, *check_names(m))]
     networks: list[Network] = []
     chosen, problem = _choose(module, arch)
-    if problem is not None:
+    if problem is not None and not any(d.code.startswith("A0") for d in found):
         found.append(problem)
     for definition in chosen:
         name = definition.name.name if definition is not None else _name_of(source)
@@ -111,9 +111,11 @@ def _check(
 def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:
     """Findings that an author can act on: no layers are left of a text whose steps are all wrong, and no shape is to
     be trusted where a statement that could not be mended was left out."""
-    left_out = any(d.code.startswith("A0") and d.code != "A013" and d.fix is None for d in found)
-    if left_out:
+    syntax_errors = [d for d in found if d.code.startswith("A0") and d.code != "A013"]
+    if any(d.fix is None or d.code in ("A003", "A004") for d in syntax_errors):
         found = [d for d in found if not d.code.startswith("A2") and d.code != "A112"]
+    broken = {d.span for d in syntax_errors}
+    found = [d for d in found if d.code != "A114" or d.span not in broken]
     if any(d.code != "A117" and d.severity == "error" for d in found):
         found = [d for d in found if d.code != "A117"]
     return found

@@ -87,6 +87,7 @@ class _Culprits:
         self.found: list[Diagnostic] = []
         self.repairs: list[Edit] = []
         self.indent = 0  # of the line being read
+        self.ended: int | None = None  # where the last bracket of all was closed
 
     def read(self) -> None:
         line = 0
@@ -158,6 +159,7 @@ class _Culprits:
             while len(self.stack) > wanted[-1] + 1:
                 self._unclosed(self.stack.pop(), offset)
             self.stack.pop()
+            self.ended = offset if not self.stack else None
         elif self.stack and not self._has_partner_below(closer):
             self._mismatched(self.stack.pop(), closer, offset)
         else:
@@ -198,10 +200,11 @@ class _Culprits:
             if token == "\n":
                 if one_line and last > position and self.text[last - 1] not in ",+-*/%(=<>":
                     return last
-                if not one_line and header and last > position:
+                branches = re.match(r"\s*\|", self.text[opened + 1 + match.start() :])
+                if not one_line and header and last > position and not branches:
                     # `residual { conv3-64`: something follows the brace on its line, so it was to end there.
                     return last
-                header = False
+                header = header and branches is not None
             elif token[0] != "#":
                 last = opened + 1 + match.end()
         return last
@@ -226,13 +229,21 @@ class _Culprits:
                 Edit(place, place, " {"),
             )
             return
+        related: tuple[Related, ...] = ()
+        fix = Fix(span, "", f"remove `{closer}`")
+        if closer == "}" and self.ended is not None and self.text[self.ended + 1 : offset].strip():
+            # Steps stand between: the brace before them came too early.
+            early = Span(self.source, self.ended, self.ended + 1)
+            related = (Related(early, "this one has closed it already"),)
+            fix = Fix(early, "", "remove the earlier `}`")
         diagnostic = Diagnostic(
             code="A004",
             message=f"this `{closer}` closes nothing: no `{_OPENERS[closer]}` is open here",
             span=span,
             label="nothing to close",
-            hint=f"remove it, or write the `{_OPENERS[closer]}` that it was meant to close",
-            fix=Fix(span, "", f"remove `{closer}`"),
+            related=related,
+            hint=f"remove one, or write the `{_OPENERS[closer]}` that it was meant to close",
+            fix=fix,
         )
         self._add(diagnostic, Edit(offset, offset + 1, ""))
 

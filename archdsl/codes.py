@@ -99,6 +99,7 @@ CODES: dict[str, Code] = {
         Right:
 
             arch net {
+              default conv(act=relu)
               input 3x32x32
               conv3-64 x2
             }
@@ -118,7 +119,7 @@ CODES: dict[str, Code] = {
 
         Right:
 
-            arch net { input 3x32x32; conv3-64 x2 }
+            arch net { default conv(act=relu); input 3x32x32; conv3-64 x2 }
         """,
     ),
     "A007": _code(
@@ -227,6 +228,7 @@ CODES: dict[str, Code] = {
 
             block pair(f) { conv3-f x2 }
             arch net {
+              default conv(act=relu)
               input 3x32x32
               pair(64)
             }
@@ -360,7 +362,7 @@ CODES: dict[str, Code] = {
 
         Right:
 
-            arch net { input 3x32x32; conv3-64 as stem; conv3-64 as body }
+            arch net { default conv(act=relu); input 3x32x32; conv3-64 as stem; conv3-64 as body }
         """,
     ),
     "A109": _code(
@@ -578,7 +580,7 @@ CODES: dict[str, Code] = {
 
         Right:
 
-            arch net { input 3x32x32; conv3-64; conv3-64(groups=4) }
+            arch net { default conv(act=relu); input 3x32x32; conv3-64; conv3-64(groups=4) }
         """,
     ),
     "A206": _code(
@@ -664,7 +666,7 @@ CODES: dict[str, Code] = {
 
         Right:
 
-            block tower(n) { conv3-8; if n > 1 { tower(n - 1) } }
+            block tower(n) { conv3-8; relu; if n > 1 { tower(n - 1) } }
             arch net { input 3x32x32; tower(3) }
         """,
     ),

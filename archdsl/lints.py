@@ -79,7 +79,9 @@ def _linear_stacks(network: Network) -> Iterator[Diagnostic]:
             severity="warning",
             message="two convolutions with nothing nonlinear between are one linear map",
             span=second.span,
-            label="its copies follow each other directly" if same else "follows a convolution directly",
+            label="its copies follow each other directly"
+            if same and " x" in node.span.text
+            else "follows a convolution directly",
             related=() if same else (Related(node.span, "the first"),),
             hint="`default conv(act=relu)` puts a relu after every conv; `act=none` at the step says that none is meant",
         )
@@ -100,7 +102,12 @@ def _every_copy_strided(network: Network) -> Iterator[Diagnostic]:
         region = stack.pop()
         stack.extend(region.children)
         strided = _STRIDED.match(region.title) if region.kind == "repeat" else None
-        if strided is None or strided[1] == "1" or len(region.children) < 2 or _pools(network.nodes[region.start]):
+        if (
+            strided is None
+            or strided[1] == "1"
+            or len(region.children) < 2
+            or _pools(network.nodes[region.start])
+        ):
             continue
         copies, stride = len(region.children), int(strided[1])
         written = _STRIDED_TEXT.match(region.span.text)
@@ -115,7 +122,9 @@ def _every_copy_strided(network: Network) -> Iterator[Diagnostic]:
             message=f"each of the {copies} copies has the stride: together they shrink the image {stride**copies} times",
             span=region.span,
             label=f"/{stride} in every copy",
-            hint="" if fix else f"for the first copy only, write `x{copies}/{stride}` and leave the stride before it out",
+            hint=""
+            if fix
+            else f"for the first copy only, write `x{copies}/{stride}` and leave the stride before it out",
             fix=fix,
         )
 

@@ -79,8 +79,14 @@ class Run:
     """`count` constructs in a row whose numbers change by a constant step."""
 
     first: Construct
+    second: Construct
     last: Construct
     count: int
+
+    def split(self) -> tuple[Run, Run]:
+        """The first alone, then the rest."""
+        rest = Run(self.second, self.second, self.last, self.count - 1)
+        return Run(self.first, self.first, self.first, 1), rest
 
 
 @dataclass(frozen=True)
@@ -491,8 +497,10 @@ class _Lowering:
         runs = runs_of(constructs)
         chained = all(len(i) == 1 for i in inputs)
         target = "torch.nn.Sequential" if chained else "torch.nn.ModuleList"
-        shape_of_runs = tuple((run.first.key, run.count > 1) for run in runs)
-        container = Construct("container", target, (target, shape_of_runs), runs=runs)
+        kinds = tuple(run.first.key for run in runs)
+        if len(set(kinds)) == 1 and len(runs) <= 2:
+            kinds = kinds[:1]  # one, all alike, or a first and the rest: `share` writes them in one way
+        container = Construct("container", target, (target, kinds), runs=runs)
         name = region.name
         into.members.append(Member(name, container, False, region.span, region.title, shape))
         if chained and self._read_after(region, [c.output for c in region.children][:-1]):
@@ -595,7 +603,7 @@ def runs_of(constructs: list[Construct]) -> tuple[Run, ...]:
         moving = steps is not None and any(steps)
         if moving and count < 3:
             stop, count = start + 1, 1
-        runs.append(Run(constructs[start], constructs[stop - 1], count))
+        runs.append(Run(constructs[start], constructs[min(start + 1, stop - 1)], constructs[stop - 1], count))
         start = stop
     return tuple(runs)
 

@@ -100,7 +100,10 @@ def _with_kernel(head: syntax.Name, name: str, digits: str) -> Target | Diagnost
         )
     if len(digits) > 10 * 2 + 1:
         return Diagnostic(
-            code="A307", message="this number is too large", span=span, hint="write a kernel such as conv3 or conv1x7"
+            code="A307",
+            message="this number is too large",
+            span=span,
+            hint="write a kernel such as conv3 or conv1x7",
         )
     height, _, width = digits.partition("x")
     kernel = (int(height), int(width or height))
@@ -131,7 +134,10 @@ def _unknown(head: syntax.Name, stem: str, digits: str, module: Module) -> Diagn
         hint = f"write `{near}`" if near == head.name.lower() else f"did you mean `{near}`?"
         fix = Fix(head.span, near, hint)
         if near == head.name.lower():
-            message, label = f"`{head.name}` is written `{near}`: names of layers are lower case", "in lower case"
+            message, label = (
+                f"`{head.name}` is written `{near}`: names of layers are lower case",
+                "in lower case",
+            )
     return Diagnostic(code="A101", message=message, span=head.span, label=label, hint=hint, fix=fix)
 
 

@@ -7,6 +7,7 @@ unprintable characters replaced.
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import PurePath
 
@@ -43,7 +44,8 @@ def print_program(program: Program) -> str:
     parts = [_printable_helper(helper) for helper in program.helpers]
     parts += [_Class(shared, program, shared is classes[-1]).text() for shared in classes]
     body = "\n\n\n".join(parts)
-    imports = "import torch\nfrom torch import nn" if re.search(r"\btorch\.", body) else "from torch import nn"
+    uses_torch = any(isinstance(n, ast.Name) and n.id == "torch" for n in ast.walk(ast.parse(body)))
+    imports = "import torch\nfrom torch import nn" if uses_torch else "from torch import nn"
     return f"{_header(program)}\n\n{imports}\n\n\n{body}\n"
 
 
@@ -326,7 +328,10 @@ class _Forward:
     def _assign(self, name: str, statement: Statement, text: str, other: str) -> None:
         if statement.loop == "carry":
             stream, previous = statement.operands
-            self.out.append(f"{name}, {other} = {self.text[stream]}, {self.text[previous]}")
+            before = [(name, self.text[stream]), (other, self.text[previous])]
+            moved = [(left, right) for left, right in before if left != right]
+            if moved:
+                self.out.append(f"{', '.join(left for left, _ in moved)} = {', '.join(right for _, right in moved)}")
             self.out += [f"for layer in self.{statement.member}:", f"    {name}, {other} = layer({name}, {other}), {name}"]
         elif statement.loop:
             stream, *extra = statement.operands

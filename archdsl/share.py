@@ -207,14 +207,20 @@ class _Solver:
     def container(self, constructs: list[Construct | None], exemplar: Construct) -> Made:
         """Runs of equal constructs: written out where there is one of it, a loop where there are more."""
         made = Made("container", exemplar.target)
-        for position, run in enumerate(exemplar.runs):
-            runs = [None if c is None else c.runs[position] for c in constructs]
-            counts = [_ABSENT if r is None else r.count for r in runs]
-            count = self.column("count", "count", counts)
+        rows = [None if c is None else c.runs for c in constructs]
+        lengths = {len(row) for row in rows if row is not None}
+        if len(lengths) > 1 or (lengths == {1} and len({row[0].count == 1 for row in rows if row is not None}) > 1):
+            rows = [row if row is None or len(row) > 1 or row[0].count == 1 else row[0].split() for row in rows]
+        for position in range(max(lengths | {len(row) for row in rows if row is not None})):
+            runs = [row[position] if row is not None and position < len(row) else None for row in rows]
+            counts = [_ABSENT if row is None else 0 if r is None else r.count for row, r in zip(rows, runs, strict=True)]
             first = [None if r is None else r.first for r in runs]
             last = [None if r is None else r.last for r in runs]
-            item = self.stepped(first, last, counts) if run.count > 1 else self.make(first)
-            made.runs.append((count, run.count > 1, item))
+            if all(count in (_ABSENT, 1) for count in counts):
+                made.runs.append(("1", False, self.make(first)))
+            else:
+                count = self.column("count", "count", counts)
+                made.runs.append((count, True, self.stepped(first, last, counts)))
         return made
 
     def stepped(self, first: list[Construct | None], last: list[Construct | None], counts: list[Any]) -> Made:
@@ -238,7 +244,7 @@ class _Solver:
         for name, role, default, a, b, is_flag in columns:
             text = self.column(role, name or role, a, is_flag)
             steps = [
-                _ABSENT if x is _ABSENT else (y - x) // (n - 1) if isinstance(x, int) and not isinstance(x, bool) else 0
+                _ABSENT if x is _ABSENT or n < 2 else (y - x) // (n - 1) if _is_count(x) else 0
                 for x, y, n in zip(a, b, counts, strict=True)
             ]
             if any(s is not _ABSENT and s != 0 for s in steps):
@@ -335,6 +341,10 @@ class _Solver:
             count += 1
             unique = f"{name}{count}"
         return unique
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _stated(number: tuple[str, Number | None]) -> Number | None:

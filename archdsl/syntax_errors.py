@@ -581,6 +581,10 @@ def _python(place: _Place) -> Diagnostic | None:
 
 def _equals(place: _Place) -> Diagnostic | None:
     first = place.word(place.first)
+    label = place.word(place.index + 1)
+    if place.text == "=" and place.step_is_whole() and place.index == len(place.words) - 2 and label.isidentifier():
+        return _error("A001", f"a label is written after its step, with `as`: write `as {label}`", place.span(),
+                      "not expected here", f"write `as {label}`", _write(place.span(), "as"))  # fmt: skip
     if place.text == "=" and "EQUAL" not in place.expected and "COMPARE" in place.expected:
         return _error("A001", "`=` gives a value its name; a comparison is written `==`", place.span(),
                       "not a comparison", "write `==`", _write(place.span(), "=="))  # fmt: skip
@@ -713,7 +717,7 @@ def _bad_number(place: _Place) -> Diagnostic | None:
         return None
     if word.startswith("."):
         return _error("A009", f"`{word}` starts with its point", span, "not a number of the language",
-                      f"write 0{word}", _write(span, f"0{word}"))  # fmt: skip
+                      f"write `0{word}`", _write(span, f"0{word}"))  # fmt: skip
     turned = re.fullmatch(r"([0-9]+)[xX]", word)
     if turned and place.step_is_whole() and not place.glued():
         return _error("A009", f"a repeat is written `x{turned[1]}`", span, "not a number of the language",
@@ -731,7 +735,7 @@ def _bad_number(place: _Place) -> Diagnostic | None:
         plain = re.sub("_+", "_", word).strip("_")
         fix = _write(span, plain) if re.fullmatch(r"[0-9_]+", plain) else None
         return _error("A009", f"in `{word}` a _ does not stand between two digits", span,
-                      "not a number of the language", f"write {plain}", fix)  # fmt: skip
+                      "not a number of the language", f"write `{plain}`", fix)  # fmt: skip
     if re.match(r"0[xXbBoO]", word):
         return _error("A009", f"`{word}` is not a decimal number", span, "not a number of the language",
                       "write numbers in decimal")  # fmt: skip
@@ -743,8 +747,10 @@ def _bad_number(place: _Place) -> Diagnostic | None:
                 span = place.span(place.index - 1, place.index)
                 return _error("A009", f"a width is a whole number, and `{word}` is none", span, "not a width",
                               f"write `{head}({word})`", _write(span, f"({word})"))  # fmt: skip
+            hint = "write all its digits: 4096, not 4.096K" if word[-1] in "KMG" else "channels are counted: write `64`"
+            hint = hint if kind == "width" else "write a whole number: `/2`"
             return _error("A009", f"a {kind} is a whole number, and `{word}` is none", span,
-                          "not a whole number", "write all its digits: 4096, not 4.096K")  # fmt: skip
+                          "not a whole number", hint)  # fmt: skip
         return None
     if re.match(r"[0-9]+[A-Za-z_]", word):
         if place.index == place.first:

@@ -125,7 +125,14 @@ ARGUMENT_WORDS = {
 }
 """Arguments elsewhere, and what they may be called here; the first that the layer has is meant."""
 
-PYTHON_VALUES = {"True": "true", "False": "false", "None": "none", "TRUE": "true", "FALSE": "false", "null": "none"}
+PYTHON_VALUES = {
+    "True": "true",
+    "False": "false",
+    "None": "none",
+    "TRUE": "true",
+    "FALSE": "false",
+    "null": "none",
+}
 """Constants as other languages write them."""
 
 VALUE_WORDS = {"linear": "none", "no": "none", "yes": "true", "off": "false", "on": "true"}
@@ -186,9 +193,13 @@ def as_step(name: str, positional: Sequence[str], named: Mapping[str, str]) -> s
     if kind in ("maxpool", "avgpool", "maxpooling", "averagepooling"):
         return _pool("maxpool" if kind.startswith("max") else "avgpool", positional, named)
     if kind == "adaptiveavgpool":
-        return "gap" if re.sub(r"[\s()]", "", ",".join([*positional, *named.values()])) in ("1", "1,1") else None
+        return (
+            "gap" if re.sub(r"[\s()]", "", ",".join([*positional, *named.values()])) in ("1", "1,1") else None
+        )
     if kind == "dropout":
         rate = _first(named, "p", "rate", "ratio") or (positional[0] if positional else None)
+        if len(positional) > 1:
+            return None
         return f"dropout({rate})" if rate is None or re.fullmatch(r"[\w.]+", rate) else None
     return None
 
@@ -212,7 +223,7 @@ def _convolution(name: str, kind: str, positional: Sequence[str], named: Mapping
     given = list(positional)
     width = _first(named, "out_channels", "filters", "channels")
     kernel = _first(named, "kernel_size", "kernel", "k")
-    torch_like = len(given) > 2 or (len(given) == 2 and kernel is not None) or "in_channels" in named
+    torch_like = len(given) > 2 or (len(given) == 2 and kernel is not None) or "in_channels" in named or "2d" in name
     if torch_like and given and "in_channels" not in named:
         given.pop(0)
     if width is None and given:
@@ -234,7 +245,13 @@ def _convolution(name: str, kind: str, positional: Sequence[str], named: Mapping
     elif elsewhere and kind == "conv" and kernel != "1":
         padding = "0"
     half = str(int(kernel) // 2) if kernel.isdigit() else None
-    if padding is not None and padding != half and kind == "conv" or padding not in (None, "0") and kind != "conv":
+    if (
+        padding is not None
+        and padding != half
+        and kind == "conv"
+        or padding not in (None, "0")
+        and kind != "conv"
+    ):
         arguments.append(f"p={padding}")
     for here, *there in (("groups",), ("dilation", "dilation_rate")):
         value = _first(named, here, *there)
@@ -259,7 +276,9 @@ def _activation(named: Mapping[str, str]) -> list[str]:
 
 def _pool(here: str, positional: Sequence[str], named: Mapping[str, str]) -> str | None:
     given = list(positional)
-    kernel = _window(_first(named, "kernel_size", "pool_size", "kernel", "k") or (given.pop(0) if given else None))
+    kernel = _window(
+        _first(named, "kernel_size", "pool_size", "kernel", "k") or (given.pop(0) if given else None)
+    )
     stride = _window(_first(named, "stride", "strides") or (given.pop(0) if given else None))
     padding = _first(named, "padding", "p") or (given.pop(0) if given else None)
     if kernel is None or given:

@@ -413,7 +413,7 @@ def on_purpose(op: Op, inputs: tuple[Shape, ...], error: ShapeError, theirs: Sha
         return "torch stretches sizes of 1, and so sums what an author did not mean to: only `mul` does"
     if op.syntax == "mul" and len({len(shape) for shape in inputs}) > 1:
         return "torch would line a vector up with an image's rows"
-    if op.syntax in ("pad", "gap") and len(inputs[0]) == 1:
+    if op.syntax in ("pad", "gap", "adaptiveavgpool") and len(inputs[0]) == 1:
         return "torch would take the batch for a side of the image"
     if op.syntax == "normalize":
         return "torch would stretch one channel to as many as there are means"
@@ -478,11 +478,11 @@ def test_every_layer_is_drawn() -> None:
     first_set += (
         "hsigmoid tanh gelu prelu softmax dropout droppath identity pad upsample channelshuffle normalize "
     )
-    first_set += "scale concat add mul mean maximum gate"
+    first_set += "scale concat add mul mean maximum gate adaptiveavgpool"
     assert set(first_set.split()) == set(LAYERS)
 
 
-@pytest.mark.parametrize("name", sorted(set(LAYERS) - {"fc"}))
+@pytest.mark.parametrize("name", sorted(set(LAYERS) - {"fc", "adaptiveavgpool"}))
 def test_symbols_agree_with_numbers(name: str) -> None:
     """Inferred on H and W and then given numbers: what the numbers give at once."""
     counts: Counter[str] = Counter()
@@ -807,6 +807,7 @@ def test_fc_flattens() -> None:
         ("upconv5-2/2(p=2)", (1, 8, 8)),
         ("upconv3-2(dilation=2)", (1, 9, 9)),
         ("gap", (2, 5, 6)),
+        ("adaptiveavgpool(size=(2, 3))", (1, 8, 9)),
         ("fc-3", (2, 5, 6)),
         ("flatten", (1, 1, 1)),
         ("relu", (2, 5, 6)),
@@ -938,7 +939,7 @@ def test_only_plain_values_are_lowered(name: str) -> None:
     ("head", "inputs", "code", "argument", "message", "notes"),
     [
         ("conv7-8(p=0)", ["3x5x5"], "A201", "kernel", "a 7x7 window does not fit in 5x5",
-         ["height: (5 + 2*0 - 7) // 1 + 1 = -1", "width: (5 + 2*0 - 7) // 1 + 1 = -1"]),
+         ["height and width: (5 + 2*0 - 7) // 1 + 1 = -1"]),
         ("conv3-8/2(p=(0, 1, 0, 0), dilation=3)", ["3x9x4"], "A201", "kernel",
          "a 3x3 window with dilation 3 does not fit in 9x4 with padding (0, 1, 0, 0)",
          ["width: (4 + 2*0 - (3*(3 - 1) + 1)) // 2 + 1 = -1"]),
@@ -957,7 +958,7 @@ def test_only_plain_values_are_lowered(name: str) -> None:
          ["6 = 1*4 + 2"]),
         ("fc-10", ["512xHxW"], "A206", None, "fc needs an input of a known size, not 512xHxW", []),
         ("conv3-8", ["10"], "A204", None,
-         "conv takes an image (channels x height x width), not a vector of 10", []),
+         "conv takes an image (channels x height x width), and a vector of 10 comes in", []),
         ("upconv2-8(p=3)", ["3x4x4"], "A201", "padding",
          "a padding of 6 in all leaves nothing of the output's height",
          ["height: (4 - 1)*1 + 2 - 3 - 3 + 0 = -1"]),

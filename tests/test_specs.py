@@ -1,7 +1,7 @@
 """The shipped specs: each checks, says where it comes from, and has the published figures.
 
-The figures here are written down a second time, from the papers and from independent implementations, so that a
-spec and its `expect` can't be wrong together. What a figure can't see is compared in tests/parity.
+The figures here are written down a second time, from the papers and from independent implementations, so
+that a spec and its `expect` can't be wrong together. What a figure can't see is compared in tests/parity.
 """
 
 from __future__ import annotations
@@ -120,8 +120,8 @@ EXAMPLES = {
         25_028_904,  # ResNeXt-50 32x4d
     ),
     "basic": (
-        f"default conv(norm=bn, act=relu); {CIFAR}; conv3-16; basic(16) x18; basic(32) x18/2; basic(64) x18/2; "
-        "gap; fc-10",
+        f"default conv(norm=bn, act=relu); {CIFAR}; conv3-16; basic(16) x18; basic(32) x18/2; "
+        "basic(64) x18/2; gap; fc-10",
         1_730_714,  # ResNet-110 with option B
     ),
     "bottleneck": (

@@ -251,13 +251,13 @@ class Brackets(Layers):
             found.insert(0, f"`{step_text(maker)}`: {arithmetic(nodes, at)}")
             same = len(came) == 3 and next(remedies(nodes[at].op, nodes[nodes[at].inputs[0]].shape, came[1:]), None)
             edit = with_argument(maker, *same) if same else None
-            if edit is not None and not frame.calls and maker.span.source is self.source:
+            if edit is not None and maker.span.source is self.source:
                 fix = Fix(edit[0].span, edit[0].text, f"`{edit[1]}` keeps {written(came[1:])}")
         if asked in ("identity", "pad"):
             hint = f"shortcut={asked} needs {'equal shapes' if asked == 'identity' else 'as many channels or more'};"
             hint += " projection, a 1x1 conv, can change both"
             value = next(a.value for a in step.arguments or () if a.name is not None and a.name.name == "shortcut")
-            if not frame.calls and value.span.text == asked:
+            if value.span.source is self.source and value.span.text == asked:
                 fix = Fix(value.span, "projection", "write `shortcut=projection`")
         places = [(nodes[stream].span, f"{written(came)} comes in"), (nodes[body].span, f"the body ends with {written(left)}")]
         self.problem(
@@ -287,8 +287,6 @@ class Brackets(Layers):
             title = self.title(step, target, frame, None)
             outer.append(self.region("aux", name, title, start, stream, result, step, tuple(self.children)))
             self.outputs.append(Output(name=name, node=result, aux=True, weight=options.weight, span=step.span))
-            if step.label is not None:
-                frame.tensors[name] = result
         elif result is not None:
             self.report("A117", "this head has no layers", step.span)
         self.children = outer

@@ -51,7 +51,12 @@ class Findings:
             return None
 
     def value_problem(self, problem: ValueProblem, frame: Frame | None) -> None:
-        if isinstance(problem, UnknownIncoming) or problem.code == "A106" and problem.replacement is None and self.told(problem.span):
+        if (
+            isinstance(problem, UnknownIncoming)
+            or problem.code == "A106"
+            and problem.replacement is None
+            and self.told(problem.span)
+        ):
             return
         title = f"write `{problem.replacement}`" if problem.code == "A116" else problem.hint
         fix = Fix(problem.span, problem.replacement, title) if problem.replacement else None
@@ -69,7 +74,13 @@ class Findings:
             return None
 
     def argument_problem(
-        self, layer: type[BaseModel], item: Any, values: dict[str, Value], spans: dict[str, Span], who: Span, frame: Frame
+        self,
+        layer: type[BaseModel],
+        item: Any,
+        values: dict[str, Value],
+        spans: dict[str, Span],
+        who: Span,
+        frame: Frame,
     ) -> None:
         """One pydantic finding, in the user's words and at the argument's place."""
         name = str(item["loc"][0]) if item["loc"] else ""
@@ -77,8 +88,16 @@ class Findings:
         title = getattr(layer, "syntax", layer.__name__.removesuffix("Options").lower())
         if item["type"] == "missing":
             message, label, hint = {
-                "channels": ("a width", "how many channels come out?", f"write the width after it: `{who.text}-64`"),
-                "kernel": ("a kernel", "how large is its window?", f"write the size after its name: `{title}3`"),
+                "channels": (
+                    "a width",
+                    "how many channels come out?",
+                    f"write the width after it: `{who.text}-64`",
+                ),
+                "kernel": (
+                    "a kernel",
+                    "how large is its window?",
+                    f"write the size after its name: `{title}3`",
+                ),
             }.get(name, (f"`{name}`", "", f"write `{title}({name}=...)`"))
             self.problem("A104", f"`{who.text}` needs {message}", who, frame, label=label, hint=hint)
             return
@@ -95,7 +114,11 @@ class Findings:
         hint = ""
         fix = None
         if item["type"] == "literal_error":
-            choices = [c for c in str(context.get("expected", "")).replace("'", "").replace(" or ", ", ").split(", ") if c]
+            choices = [
+                c
+                for c in str(context.get("expected", "")).replace("'", "").replace(" or ", ", ").split(", ")
+                if c
+            ]
             near = did_you_mean(str(values.get(name)), choices)
             hint = f"did you mean `{near}`?" if near else f"choose one of {', '.join(choices)}"
             fix = Fix(span, near, hint) if near else None
@@ -111,9 +134,18 @@ def _within(name: str, item: Any, value: Value, span: Span) -> tuple[str, Fix | 
     if kind == "bool_type":
         word = shown(value)
         instead = {"1": "true", "0": "false"}.get(word) or VALUE_WORDS.get(word, "")
-    elif kind == "less_than" and context.get("lt") == 1 and isinstance(value, (int, float)) and 1 < value < 100:
+    elif (
+        kind == "less_than"
+        and context.get("lt") == 1
+        and isinstance(value, (int, float))
+        and 5 <= value < 100
+    ):
         instead = f"{value / 100:g}"
-        return f"it is a share, not a percentage: {value:g} % is {instead}", Fix(span, instead, f"write `{instead}`")
+        return f"it is a share, not a percentage: {value:g} % is {instead}", Fix(
+            span, instead, f"write `{instead}`"
+        )
+    elif kind == "less_than":
+        return f"it is a share: at least 0, and less than {shown(context.get('lt'))}", None
     elif kind == "greater_than" and context.get("gt") == 0:
         return "leave it out where nothing is meant" if "." in span.text else "1 is the least", None
     elif kind in ("int_type", "int_from_float"):
@@ -148,7 +180,7 @@ def validation_message(layer: type[BaseModel], item: Any, values: dict[str, Valu
         "greater_than_equal": f"{shown(context.get('ge'))} or more",
         "less_than": f"less than {shown(context.get('lt'))}",
         "less_than_equal": f"at most {shown(context.get('le'))}",
-                "too_long": "a pair of numbers",
+        "too_long": "a pair of numbers",
         "too_short": "a pair of numbers",
         "finite_number": "a finite number",
         "missing": "a second number",

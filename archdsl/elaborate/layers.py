@@ -263,13 +263,14 @@ class Layers(Findings):
             notes += [f"the image on its way here: {way}"] if way else []
         if layer.syntax == "avgpool" and error.argument == "kernel":
             hint = f"{hint}; `gap` averages over any size"
-        if error.instead and error.argument in spans and _is_plain(span) and not frame.calls:
+        if error.instead and error.argument in spans and _is_plain(span) and span.source is self.source:
             start = who.start if error.argument == "kernel" and who.start < span.start < who.stop else span.start
-            then = Span(span.source, start, span.start).text + error.instead
+            named = re.search(r"\w+\s*=\s*$", span.source.text[:start][-40:])
+            then = (named[0] if named else Span(span.source, start, span.start).text) + error.instead
             fix = Fix(span, error.instead, f"write `{then}`")
-        elif error.before and not frame.calls:
-            start = Span(who.source, who.start, who.start)
-            fix = Fix(start, f"{error.before}; ", f"put `{error.before}` before it")
+        elif error.before and who.source is self.source:
+            place = Span(who.source, who.start, who.start)
+            fix = Fix(place, f"{error.before}; ", f"put `{error.before}` before it")
         self.problem(
             error.code, error.message, span, frame, related=tuple(related), notes=tuple(notes), hint=hint, fix=fix
         )
@@ -434,8 +435,8 @@ def _see(window: Window, sources: list[Any]) -> tuple[tuple[Any, Any], tuple[Any
 
 
 def _is_plain(span: Span) -> bool:
-    """Whether a place holds one number or word, which can be replaced by another."""
-    return re.fullmatch(r"\w+", span.text) is not None
+    """Whether a place holds one number, which can be replaced by another."""
+    return re.fullmatch(r"[0-9][0-9x_]*", span.text) is not None
 
 
 def _symbolic(*values: Any) -> bool:

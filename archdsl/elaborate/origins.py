@@ -134,6 +134,8 @@ def with_argument(step: syntax.Step, field: str, text: str) -> tuple[Fix, str] |
                 return None
     end = source.text.index(")", step.arguments[-1].span.stop) + 1 if step.arguments else stop
     start = step.head.span.start
-    then = source.text[start : fix.span.start] + fix.text + source.text[fix.span.stop : max(end, fix.span.stop)]
+    then = (
+        source.text[start : fix.span.start] + fix.text + source.text[fix.span.stop : max(end, fix.span.stop)]
+    )
     then = " ".join(then.split())
     return Fix(fix.span, fix.text, f"write `{then}`"), then

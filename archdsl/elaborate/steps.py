@@ -264,7 +264,7 @@ class Steps(Brackets):
                 if maker is not step and maker.head is not None and maker.span.source is literal.span.source:
                     related.append(Related(maker.head.span, f"makes it {written(shape[1:])}"))
                 fix = self.other_size(at, maker, wanted, frame)
-        elif not frame.calls and isinstance(step.width, syntax.Number) and known(wanted[0] or ""):
+        elif not frame.calls and isinstance(step.width, syntax.Number) and wanted[0] is not None and known(wanted[0]):
             head = step.head.name if isinstance(step.head, syntax.Name) else ""
             fix = Fix(step.width.span, str(wanted[0]), f"write `{head}-{wanted[0]}`")
         if fix is None:
@@ -293,7 +293,7 @@ class Steps(Brackets):
 
     def other_size(self, at: int, maker: syntax.Step, wanted: Shape, frame: Frame) -> Fix | None:
         """The edit of the step that set a size which makes it the wanted one, if one argument can."""
-        if frame.calls or maker.span.source is not self.source:
+        if maker.span.source is not self.source:
             return None
         node = self.nodes[at]
         for field, text in remedies(node.op, self.nodes[node.inputs[0]].shape, wanted[1:]):

@@ -83,7 +83,13 @@ class _Elaborator(Steps):
             self._no_input(body, definition, span)
             return None
         if len(self.nodes) == 1:
-            self.report("A117", f"`{self.name}` has no layers", span, hint="add a step after the input: conv3-64")
+            self.report(
+                "A117",
+                f"`{self.name}` has no layers",
+                span,
+                label="nothing but its input",
+                hint="add a step after the input: `conv3-64`",
+            )
         self._set_outputs(stream, span)
         if any(d.severity == "error" for d in self.diagnostics.values()) or not any(not o.aux for o in self.outputs):
             return None
@@ -263,7 +269,7 @@ class _Elaborator(Steps):
             if known(size) and not 1 <= size <= LIMIT:
                 code, word = ("A305", "large") if size > LIMIT else ("A105", "small")
                 hint = f"the limit is {LIMIT:_}" if size > LIMIT else "every size is at least 1"
-                self.report(code, f"a size of {size} is too {word}", span, hint=hint)
+                self.report(code, f"a size of {size:_} is too {word}", span, hint=hint)
                 raise Stop
         frame.incoming = shape
         self.nodes.append(Node(op=Image(), name="input", inputs=(), shape=shape, span=span))

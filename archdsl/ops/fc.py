@@ -59,7 +59,7 @@ class FullyConnected(Op):
             raise ShapeError(
                 f"fc needs an input of a known size, not {written(x)}",
                 code="A206",
-                hint="put `gap` before it: what comes out of it has one size for every image",
+                hint="`gap` before it averages each channel, so that an image of any size will do",
                 before="gap",
             )
         return (self.channels,)

@@ -1,4 +1,4 @@
-"""Networks in plain PyTorch, written from the papers and not from the specs: the oracle where torchvision is none."""
+"""Networks in plain PyTorch, written from the papers, not from the specs: the oracle beside torchvision."""
 
 from __future__ import annotations
 
@@ -202,8 +202,9 @@ class GoogLeNet(nn.Module):
 
 
 class FractalBlock(nn.Module):
-    """As the authors' generator draws it: at depth l, column c has a conv where 2**(C-1-c) divides l; where several
-    columns end at one depth, a join takes the mean of them all; at the block's end each pools before it."""
+    """As the authors' generator draws it: at depth l, column c has a conv where 2**(C-1-c) divides l; where
+    several columns end at one depth, a join takes the mean of them all; the block's last one, of pooled
+    columns."""
 
     def __init__(self, c_in: int, width: int, columns: int = 3):
         super().__init__()
@@ -329,7 +330,7 @@ class PreActivation(nn.Module):
 
 
 def preactivated(kernels: tuple[int, ...], last: int) -> nn.Module:
-    """A conv to 16, then units of 16, 16, 32 (stride 2) and 32: both that change the shape and that keep it."""
+    """A conv to 16, then units of 16, 16, 32 (stride 2) and 32: some change the shape and some keep it."""
     layers: list[nn.Module] = [nn.Conv2d(3, 16, 3, padding=1, bias=False)]
     c_in = 16
     for width, stride in ((16, 1), (16, 1), (32, 2), (32, 1)):

@@ -1,7 +1,7 @@
 """The same weights in two models that share no code, paired by what they do and not by what they are called.
 
-Modules that own weights are taken in the order in which data reaches them. Attribute names, nesting, and the order
-in which modules are registered or run play no part, so a pair is wrong only if the two networks differ.
+Modules that own weights are taken in the order in which data reaches them. Attribute names, nesting, and the
+order in which modules are registered or run play no part, so a pair is wrong only if the two networks differ.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def _parameters_behind(leaf: Tensor) -> Iterator[int]:
 
 
 def randomize(model: nn.Module, run: Callable[[nn.Module], object], seed: int = 0) -> None:
-    """Random weights, and statistics that a fresh BatchNorm does not have; each conv and fc then scaled so that
-    what leaves it has a deviation of 1: nothing explodes, vanishes or dies on the way."""
+    """Random weights, and statistics that a fresh BatchNorm does not have; each conv and fc then scaled so
+    that what leaves it has a deviation of 1: nothing explodes, vanishes or dies on the way."""
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in model.state_dict().items():
         leaf = name.rpartition(".")[2]

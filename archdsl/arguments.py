@@ -1,0 +1,343 @@
+"""Arguments of layers, blocks and combinators: unknown, missing, repeated, too many, or as another library has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+from archdsl import syntax
+from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
+from archdsl.names import Target, argument_names, described, match_parameters, signature
+from archdsl.ops import LAYERS
+from archdsl.ops.base import Op
+from archdsl.references import Names, References, replaced
+from archdsl.source import Span
+from archdsl.words import argument_word, as_step, layer_word
+
+
+class Arguments(References):
+    """Reports what is wrong with the arguments of a step."""
+
+    def arguments(self, step: syntax.Step, target: Target, names: Names) -> None:
+        if target.layer is not None:
+            self.layer_arguments(target.layer, step.head.name, step.arguments or (), names, step)  # type: ignore
+        elif target.kind == "block":
+            self.block_arguments(step, target, names)
+        elif target.kind == "combinator":
+            self.combinator_arguments(step, target, names)
+
+    def layer_arguments(
+        self,
+        layer: type[Op],
+        name: str,
+        given: tuple[syntax.Argument, ...],
+        names: Names,
+        step: syntax.Step | None,
+    ) -> None:
+        known = argument_names(layer)
+        positional = [argument for argument in given if argument.name is None]
+        surplus = positional[len(layer.positional) :]
+        strange = [a for a in given if a.name is not None and a.name.name not in known]
+        lacking = any(argument_word(a.name.name, list(known)) is None for a in strange)  # type: ignore[union-attr]
+        translated = self.translated(step, layer) if step is not None and (surplus or lacking) else None
+        if translated is not None:
+            self.found.append(translated)
+        else:
+            self.named_arguments(given, list(known), name, _listed(layer))
+            if surplus:
+                fix = _by_place(name, layer, step, surplus)
+                if set(layer.positional) >= set(layer.model_fields):
+                    fix = fix or _removed(surplus[0], given)
+                self.surplus(name, layer.positional, surplus[0], _listed(layer), fix)
+        self.repeated(given, [known.get(a.name.name) if a.name is not None else None for a in given])
+        for argument in given:
+            field = known.get(argument.name.name) if argument.name is not None else None
+            self.argument_value(argument.value, names, layered=field in layer.layers, who=(name, field))
+
+    def translated(self, step: syntax.Step, layer: type[Op] | None = None) -> Diagnostic | None:
+        """A call as PyTorch or Keras writes it, with the step that it is here."""
+        if isinstance(step.head, syntax.Name) and isinstance(step.width, syntax.Name) and layer is None:
+            return _hyphenated(step.head, step.width)
+        if (
+            not isinstance(step.head, syntax.Name)
+            or step.arguments is None
+            or step.width
+            or step.stride
+            or step.body
+        ):
+            return None
+        positional = [a.value.span.text for a in step.arguments if a.name is None]
+        named = {a.name.name: a.value.span.text for a in step.arguments if a.name is not None}
+        here = as_step(step.head.name, positional, named)
+        if here is None:
+            return None
+        span = Span(step.span.source, step.head.span.start, _end_of_arguments(step))
+        if layer is None:
+            message = f"there is no layer called `{step.head.name}`: here it is `{here}`"
+            return Diagnostic(
+                code="A101",
+                message=message,
+                span=step.head.span,
+                label="a name from elsewhere",
+                fix=Fix(span, here, f"write `{here}`"),
+            )
+        unnamed = [a for a in step.arguments if a.name is None]
+        first = unnamed[len(layer.positional)] if len(unnamed) > len(layer.positional) else step.arguments[0]
+        why = "the kernel, the width and the stride stand before the parentheses: `conv3-64/2`, `maxpool3/2`"
+        return Diagnostic(
+            code="A110" if unnamed else "A102",
+            message=f"`{step.head.name}` is not called with these arguments: here it is `{here}`",
+            span=first.span.cover(step.arguments[-1].span),
+            label="as PyTorch or Keras has it",
+            hint=why if "kernel" in layer.model_fields else "",
+            fix=Fix(span, here, f"write `{here}`"),
+        )
+
+    def surplus(
+        self, name: str, fields: Iterable[str], extra: syntax.Argument, listed: str, fix: Fix | None = None
+    ) -> None:
+        fields = list(fields)
+        takes = (
+            f"one unnamed argument, `{fields[0]}`" if len(fields) == 1 else f"{len(fields)} unnamed arguments"
+        )
+        self.report(
+            "A110",
+            f"`{name}` takes {takes if fields else 'no unnamed arguments'}",
+            extra.span,
+            label="one too many",
+            hint="" if fix else f"name it: {listed}" if listed else f"write `{name}` alone",
+            fix=fix,
+        )
+
+    def named_arguments(
+        self,
+        given: tuple[syntax.Argument, ...],
+        known: list[str],
+        name: str,
+        listed: str,
+        related: tuple[Related, ...] = (),
+    ) -> None:
+        for argument in given:
+            if argument.name is not None and argument.name.name not in known:
+                wrong = argument.name.name
+                near = argument_word(wrong, known) or did_you_mean(wrong, known)
+                self.report(
+                    "A102",
+                    f"`{name}` has no argument `{wrong}`",
+                    argument.name.span,
+                    label="not one of its arguments",
+                    related=() if near else related,
+                    hint=f"did you mean `{near}`?"
+                    if near
+                    else listed and f"it has {listed}" or "it takes none: remove it",
+                    fix=replaced(argument.name.span, near),
+                )
+
+    def repeated(self, given: tuple[syntax.Argument, ...], fields: list[str | None]) -> None:
+        first: dict[str, syntax.Argument] = {}
+        for argument, name in zip(given, fields, strict=True):
+            if name is None:
+                continue
+            if name in first:
+                self.report(
+                    "A103",
+                    f"`{argument.name.name if argument.name else name}` is given twice",
+                    argument.span,
+                    label="the second",
+                    related=(Related(first[name].span, "the first"),),
+                    hint="keep one of them",
+                    fix=_removed(argument, given),
+                )
+            first.setdefault(name, argument)
+
+    # ---- blocks and combinators ----
+
+    def block_arguments(self, step: syntax.Step, target: Target, names: Names) -> None:
+        definition = target.definition
+        assert definition is not None and isinstance(step.head, syntax.Name)
+        name, given = step.head.name, step.arguments or ()
+        parameters = {p.name.name: p for p in definition.parameters}
+        defined = (Related(definition.name.span, "defined here"),)
+        before = len(self.found)
+        self.named_arguments(given, list(parameters), name, signature(definition), defined)
+        unnamed = [a for a in given if a.name is None]
+        if len(unnamed) > len(parameters):
+            takes = _count(len(parameters), "argument") if parameters else "no arguments"
+            notes = described(definition)
+            self.report(
+                "A110",
+                f"`{name}` takes {takes}, and gets {len(unnamed)}",
+                unnamed[len(parameters)].span,
+                label="one too many" if len(unnamed) == len(parameters) + 1 else "from here on too many",
+                related=defined,
+                notes=(notes,) if notes else (),
+                hint=f"it is called as {signature(definition)}",
+            )
+        self.repeated(given, _filled(given, list(parameters)))
+        taken = match_parameters(definition, given)
+        strided = step.stride is not None or (step.repeat is not None and step.repeat.stride is not None)
+        if "s" in taken and strided:
+            self.report("A103", "the stride is given twice", taken["s"].span, hint="keep either `/` or `s=`")
+        if len(self.found) == before:  # a misspelt argument is not missing as well
+            self.missing_arguments(step, definition, taken, strided)
+        for key, argument in taken.items():
+            self.tensor_or_number(name, parameters[key], argument, names)
+        for argument in given:
+            if isinstance(argument.value, syntax.Reference):
+                self.reference(argument.value, names)
+            else:
+                self.expression(argument.value, names, word=True)
+
+    def missing_arguments(
+        self,
+        step: syntax.Step,
+        definition: syntax.Definition,
+        taken: dict[str, syntax.Argument],
+        strided: bool,
+    ) -> None:
+        missing = [
+            p
+            for p in definition.parameters
+            if p.default is None and p.name.name not in taken and not (p.name.name == "s" and strided)
+        ]
+        if not missing:
+            return
+        name = step.head.name  # type: ignore[union-attr]
+        shown = _listing([f"`{'@' if p.tensor else ''}{p.name.name}`" for p in missing])
+        count, gets = len(definition.parameters), len(step.arguments or ())
+        message = f"`{name}` needs {shown}"
+        if gets and all(p.default is None for p in definition.parameters):
+            verb = "is" if len(missing) == 1 else "are"
+            message = f"`{name}` takes {_count(count, 'argument')} and gets {gets}: {shown} {verb} missing"
+        notes = described(definition)
+        self.report(
+            "A104",
+            message,
+            step.head.span,  # type: ignore[union-attr]
+            label=f"called with {gets or 'no'} argument{'s' if gets != 1 else ''}",
+            related=(Related(missing[0].span, f"`{missing[0].name.name}` has no value in this call"),),
+            notes=(notes,) if notes else (),
+            hint=f"it is called as {signature(definition)}",
+        )
+
+    def tensor_or_number(
+        self, block: str, parameter: syntax.Parameter, argument: syntax.Argument, names: Names
+    ) -> None:
+        name, value = parameter.name.name, argument.value
+        if parameter.tensor and not isinstance(value, syntax.Reference):
+            hint, fix = f"label the step that makes it, `as {name}`, and pass `@{name}`", None
+            if isinstance(value, syntax.Name) and names.sees(value.name):
+                hint = f"write `@{value.name}`"
+                fix = Fix(value.span, f"@{value.name}", hint)
+            self.report(
+                "A105",
+                f"`{name}` of `{block}` is a tensor: it is passed with an @",
+                value.span,
+                label="not a tensor",
+                related=(Related(parameter.span, "declared with @ here"),),
+                hint=hint,
+                fix=fix,
+            )
+        elif not parameter.tensor and isinstance(value, syntax.Reference):
+            self.report(
+                "A105",
+                f"`{name}` of `{block}` is a number or a word, not a tensor",
+                value.span,
+                label="a tensor",
+                related=(Related(parameter.span, "declared without @ here"),),
+                hint=f"pass a number, or declare it as a tensor: `block {block}(..., @{name})`",
+            )
+
+    def combinator_arguments(self, step: syntax.Step, target: Target, names: Names) -> None:
+        combinator = target.combinator
+        assert isinstance(step.head, syntax.Name)
+        name, given = step.head.name, step.arguments or ()
+        if combinator.binds_tensors:
+            if len(given) != 1 or given[0].name is None or not isinstance(given[0].value, syntax.Reference):
+                hint = f"write `{name}(p=@label) {{ ... }}`"
+                self.report("A104", f"`{name}` binds one name to a tensor", step.head.span, hint=hint)
+            for argument in given:
+                if isinstance(argument.value, syntax.Reference):
+                    self.reference(argument.value, names)
+            return
+        known = list(combinator.options.model_fields)
+        listed = ", ".join(known)
+        self.named_arguments(given, known, name, listed)
+        self.repeated(given, _filled(given, known, combinator.positional))
+        unnamed = [a for a in given if a.name is None]
+        if len(unnamed) > len(combinator.positional):
+            self.surplus(name, combinator.positional, unnamed[len(combinator.positional)], listed)
+        for argument in given:
+            self.expression(argument.value, names, word=True)
+
+
+def _removed(argument: syntax.Argument, given: tuple[syntax.Argument, ...]) -> Fix | None:
+    """The fix that takes an argument out, with the comma before it."""
+    index = given.index(argument)
+    if index == 0:
+        return None
+    span = Span(argument.span.source, given[index - 1].span.stop, argument.span.stop)
+    return Fix(span, "", f"remove `{argument.span.text}`")
+
+
+def _by_place(
+    name: str, layer: type[Op], step: syntax.Step | None, surplus: list[syntax.Argument]
+) -> Fix | None:
+    """`conv3(64)`, where the width is meant."""
+    lone = step is not None and step.width is None and step.stride is None and len(step.arguments or ()) == 1
+    if (
+        not lone
+        or "channels" not in layer.model_fields
+        or not isinstance(surplus[0].value, (syntax.Number, syntax.Name))
+    ):
+        return None
+    assert step is not None and step.head is not None
+    text = surplus[0].value.span.text
+    span = Span(step.span.source, step.head.span.stop, _end_of_arguments(step))
+    return Fix(span, f"-{text}", f"write `{name}-{text}`")
+
+
+def _hyphenated(head: syntax.Name, width: syntax.Name) -> Diagnostic | None:
+    """`soft-max` and `max-pool`, as papers hyphenate them."""
+    joined = f"{head.name}{width.name}".lower()
+    here = joined if joined in LAYERS else layer_word(joined)
+    if here is None or " " in here:
+        return None
+    span = head.span.cover(width.span)
+    return Diagnostic(
+        code="A101",
+        message=f"`{span.text}` is written `{here}`: a `-` announces a width",
+        span=span,
+        label="in one word",
+        fix=Fix(span, here, f"write `{here}`"),
+    )
+
+
+def _end_of_arguments(step: syntax.Step) -> int:
+    """Just after the `)` of a step's arguments."""
+    last = step.arguments[-1].span.stop if step.arguments else step.head.span.stop  # type: ignore[union-attr]
+    return step.span.source.text.index(")", last) + 1
+
+
+def _filled(
+    given: tuple[syntax.Argument, ...], order: list[str], positional: Iterable[str] | None = None
+) -> list[str | None]:
+    """The parameter that each argument fills."""
+    places = iter(order if positional is None else positional)
+    fill = partial(next, places, None)
+    return [fill() if a.name is None else a.name.name if a.name.name in order else None for a in given]
+
+
+def _listed(layer: type[Op]) -> str:
+    """A layer's arguments as a sentence has them: `kernel (k), stride, padding (p)`."""
+    short = {field: name for name, field in layer.short.items()}
+    return ", ".join(f"{name} ({short[name]})" if name in short else name for name in layer.model_fields)
+
+
+def _listing(words: list[str]) -> str:
+    """`a`, `b` and `c`"""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

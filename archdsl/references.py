@@ -1,0 +1,310 @@
+"""What names, labels and words of a text stand for at one place of it, and the message where that is nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from archdsl import syntax
+from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
+from archdsl.modules import Module
+from archdsl.ops import LAYERS
+from archdsl.ops._pointwise import Pointwise
+from archdsl.ops.base import Op
+from archdsl.source import Span
+from archdsl.values import CONSTANTS, FUNCTIONS
+from archdsl.words import PYTHON_VALUES, VALUE_WORDS, layer_word, refused_label
+
+UNREAD = ("A114", "A115", "A306")
+
+
+class Names:
+    """What is known at one place of a body: variables, labels and where they were made."""
+
+    def __init__(
+        self,
+        variables: set[str],
+        labels: dict[str, Span],
+        owner: str,
+        outer: Names | None = None,
+        definition: syntax.Definition | None = None,
+    ) -> None:
+        self.variables, self.labels, self.owner, self.outer = variables, labels, owner, outer
+        self.definition: syntax.Definition | None = definition
+        if definition is None and outer is not None:
+            self.definition = outer.definition
+
+    def sees(self, label: str) -> bool:
+        return self.place(label) is not None
+
+    def place(self, label: str) -> Span | None:
+        """Where a label that can be used here was given."""
+        return self.labels.get(label) or (self.outer.place(label) if self.outer is not None else None)
+
+    def all_labels(self) -> list[str]:
+        return [*self.labels, *(self.outer.all_labels() if self.outer else ())]
+
+    def inner(self) -> Names:
+        """The names of a body whose labels stay its own."""
+        return Names(self.variables, {}, self.owner, self)
+
+
+class References:
+    """Reports names, labels and words that stand for nothing."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.found: list[Diagnostic] = []
+        self.labels = {id(d): dict(_labels_in(d.body.statements)) for d in module.definitions.values()}
+        self.labels[id(None)] = dict(_labels_in(module.loose))
+        # What a statement that did not parse, or a file that can't be read, would have defined is not missed.
+        self.lost = _words_of_broken_lines(module)
+        self.unread = any(d.code in UNREAD for d in module.diagnostics) or any(
+            d.code.startswith("A0") for used in module.uses for d in used.diagnostics
+        )
+
+    def report(self, code: str, message: str, span: Span, **more: Any) -> None:
+        self.found.append(Diagnostic(code=code, message=message, span=span, **more))
+
+    def missed(self, name: str, fix: Fix | None = None) -> bool:
+        """Whether a name is unknown only because what defines it could not be read."""
+        return name in self.lost or self.unread and fix is None
+
+    def layer_arguments(
+        self,
+        layer: type[Op],
+        name: str,
+        given: tuple[syntax.Argument, ...],
+        names: Names,
+        step: syntax.Step | None,
+    ) -> None:
+        raise NotImplementedError
+
+    # ---- labels ----
+
+    def label(self, label: syntax.Label, names: Names) -> None:
+        name = label.name
+        if name in names.labels:
+            self.report(
+                "A108",
+                f"the label `{name}` is given twice",
+                label.span,
+                label="the second",
+                related=(Related(names.labels[name], "the first"),),
+                hint="a label names one tensor: choose another",
+            )
+        reason = refused_label(name)
+        if reason:
+            better = f"{name.strip('_')}_out"
+            used = re.search(rf"@{name}(?!\w)", label.span.source.text) is not None
+            self.report(
+                "A109",
+                f"no label can be called `{name}`: {reason}",
+                label.span,
+                label="becomes an attribute of the module",
+                hint=f"call it `{better}`, here and where `@{name}` stands" if used else "",
+                fix=None if used else Fix(label.span, better, f"call it `{better}`"),
+            )
+        names.labels.setdefault(name, label.span)
+
+    def reference(self, reference: syntax.Reference, names: Names) -> None:
+        label, span = reference.label, reference.span
+        if names.sees(label) or self.missed(label, Fix(span, "", "")):
+            return
+        near = did_you_mean(label, names.all_labels())
+        message = f"no step before this one is labelled `{label}`"
+        hint = f"did you mean `@{near}`?" if near else f"label the step that makes it: `conv3-64 as {label}`"
+        fix = replaced(span, f"@{near}" if near else None)
+        where = names.place(near) if near else None
+        related = (Related(where, f"`{near}` is labelled here"),) if where else ()
+        here = self.labels.get(id(names.definition), {}).get(label)
+        others = [
+            found[label]
+            for key, found in self.labels.items()
+            if label in found and key != id(names.definition)
+        ]
+        if here is not None or others:
+            related, fix = (Related(here or others[0], "labelled here"),), None
+        if here is not None and here.start > span.start:
+            message = f"`@{label}` is used before the step that makes it"
+            hint = "a tensor can be used only after its step: move one of the two"
+        elif here is not None:
+            message = f"`{label}` is the label of a step inside a repeat or a group, and not seen outside"
+            hint = f"label the whole instead: `{{ ... }} as {label}`"
+        elif others:
+            message = f"`{label}` is a label of another block or arch, and not seen here"
+            hint = f"a label inside a block stays there: label a step of this one, `as {label}`"
+            if names.owner == "block":
+                hint = f"give this block a parameter `@{label}` and pass the tensor where it is called"
+        self.report("A107", message, span, label="no such tensor here", related=related, hint=hint, fix=fix)
+
+    # ---- expressions ----
+
+    def sized(self, expr: syntax.Expr | None, names: Names) -> None:
+        if expr is not None:
+            self.expression(expr, names)
+
+    def expression(self, expr: syntax.Expr, names: Names, *, word: bool = False) -> None:
+        """Names of an expression. word: a bare name may stand for itself here, as `same` and `relu` do."""
+        if isinstance(expr, syntax.Name):
+            self.name(expr, names, word)
+        elif isinstance(expr, syntax.Unary):
+            self.expression(expr.operand, names)
+        elif isinstance(expr, syntax.Chain):
+            compares = expr.operators[0] in ("==", "!=")
+            for operand in expr.operands:
+                self.expression(operand, names, word=compares)
+        elif isinstance(expr, syntax.TupleExpr):
+            for item in expr.items:
+                self.expression(item, names, word=True)
+        elif isinstance(expr, syntax.CallExpr):
+            self.call(expr, names, word)
+        elif isinstance(expr, syntax.Reference):
+            self.reference(expr, names)
+
+    def name(self, expr: syntax.Name, names: Names, word: bool) -> None:
+        name = expr.name
+        if name in names.variables or name in CONSTANTS or name == "none":
+            return
+        here = PYTHON_VALUES.get(name)
+        if here is not None:
+            message = (
+                f"`{name}` is written `{here}`, in lower case"
+                if name.lower() == here
+                else f"`{name}` is written `{here}`"
+            )
+            self.report(
+                "A106",
+                message,
+                expr.span,
+                label="from another language",
+                fix=replaced(expr.span, here, f"write `{here}`"),
+            )
+            return
+        if word or self.missed(name, Fix(expr.span, "", "")):
+            return
+        near = did_you_mean(name, [*names.variables, *CONSTANTS])
+        owner = next(
+            (d for d in self.module.definitions.values() if any(p.name.name == name for p in d.parameters)),
+            None,
+        )
+        related: tuple[Related, ...] = ()
+        if near:
+            hint = f"did you mean `{near}`?"
+        elif owner is not None and names.definition is not None:
+            place = next(p.span for p in owner.parameters if p.name.name == name)
+            related = (Related(place, f"a parameter of `{owner.name.name}`, seen only there"),)
+            hint = f"give `{names.definition.name.name}` a parameter `{name}` too, and pass it in the call"
+        elif names.variables:
+            hint = f"known here: {', '.join(sorted(names.variables))}"
+        else:
+            hint = f"give it a value first, `let {name} = 64`, or write the number itself"
+        self.report(
+            "A106",
+            f"`{name}` stands for nothing here",
+            expr.span,
+            label="no parameter and no `let` of that name",
+            related=related,
+            hint=hint,
+            fix=replaced(expr.span, near),
+        )
+
+    def call(self, expr: syntax.CallExpr, names: Names, word: bool) -> None:
+        name = expr.function.name
+        if name in FUNCTIONS:
+            for argument in expr.arguments:
+                self.expression(argument.value, names)
+            return
+        if name in LAYERS and word:
+            self.layer_arguments(LAYERS[name], name, expr.arguments, names, None)
+            return
+        near = did_you_mean(name, [*FUNCTIONS, *(LAYERS if word else ())])
+        self.report(
+            "A106",
+            f"there is no function called `{name}`",
+            expr.function.span,
+            label="not a function",
+            hint=f"did you mean `{near}`?" if near else f"the functions are {', '.join(FUNCTIONS)}",
+            fix=replaced(expr.function.span, near),
+        )
+
+    def argument_value(
+        self, value: syntax.Expr, names: Names, *, layered: bool, who: tuple[str, str | None] = ("", None)
+    ) -> None:
+        """The value of an argument. layered: it is a layer's name, as in `act=relu`."""
+        if layered and isinstance(value, (syntax.Name, syntax.CallExpr)):
+            name = value.name if isinstance(value, syntax.Name) else value.function.name
+            known = name in names.variables or name in LAYERS or name in ("none", *PYTHON_VALUES)
+            if not known:
+                self.no_carried_layer(value, name, who[1] or "")
+                return
+        self.expression(value, names, word=True)
+
+    def no_carried_layer(self, value: syntax.Expr, name: str, field: str) -> None:
+        if field == "act":
+            choices = sorted(n for n, layer in LAYERS.items() if _is_activation(layer))
+        else:
+            choices = [n for n in ("bn", "lrn") if n in LAYERS]
+        near = layer_word(name) or VALUE_WORDS.get(name.lower()) or did_you_mean(name, [*choices, "none"])
+        near = near if near in LAYERS or near == "none" else None
+        span = value.span if isinstance(value, syntax.Name) else value.function.span  # type: ignore[attr-defined]
+        words = {"act": "activation", "norm": "normalization"}
+        self.report(
+            "A101",
+            f"there is no {words.get(field, 'layer')} called `{name}`",
+            value.span,
+            label=f"no value for `{field}`",
+            hint=f"write `{near}`" if near else f"choose one of {', '.join(choices)}, or none",
+            fix=replaced(span, near, f"write `{near}`"),
+        )
+
+
+def replaced(span: Span, text: str | None, title: str | None = None) -> Fix | None:
+    """The fix that puts a word in place of a wrong one, if there is one."""
+    return Fix(span, text, title or f"did you mean `{text}`?") if text else None
+
+
+def _is_activation(layer: type[Op]) -> bool:
+    return (
+        issubclass(layer, Pointwise)
+        and not layer.model_fields
+        and layer.syntax not in ("identity", "scale")
+        or layer.syntax == "prelu"
+    )
+
+
+def _labels_in(statements: Iterable[syntax.Statement]) -> Iterator[tuple[str, Span]]:
+    """Every label of a body, at any depth; of two equal ones the first counts."""
+    found: dict[str, Span] = {}
+    stack = [iter(statements)]
+    while stack:
+        statement = next(stack[-1], None)
+        if statement is None:
+            stack.pop()
+        elif isinstance(statement, syntax.If):
+            bodies = [arm.body for arm in statement.arms]
+            bodies += [statement.otherwise] if statement.otherwise else []
+            stack.extend(iter(body.statements) for body in reversed(bodies))
+        elif isinstance(statement, syntax.Step):
+            if statement.label is not None:
+                found.setdefault(statement.label.name, statement.label.span)
+            if statement.body is not None:
+                branches = (
+                    statement.body.branches
+                    if isinstance(statement.body, syntax.Branches)
+                    else (statement.body,)
+                )
+                stack.extend(iter(body.statements) for body in reversed(branches))
+    yield from found.items()
+
+
+def _words_of_broken_lines(module: Module) -> frozenset[str]:
+    """Words that lines with a syntax error define or could have defined."""
+    words: set[str] = set()
+    for found in module.diagnostics:
+        if found.code.startswith("A0") and found.span is not None and found.fix is None:
+            line = found.span.source.line(found.span.line)
+            words.update(re.findall(r"\b(?:as|let|block|arch)\s+([A-Za-z_]\w*)", line))
+            words.update(re.findall(r"@?([A-Za-z_]\w*)\s*(?=[=,)])", line))
+    return frozenset(words)
