@@ -7,7 +7,7 @@ from functools import partial
 
 from archdsl import syntax
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
-from archdsl.names import Target, argument_names, described, match_parameters, signature
+from archdsl.names import Target, argument_names, described, match_parameters, resolve, signature
 from archdsl.ops import LAYERS
 from archdsl.ops.base import Op
 from archdsl.references import Names, References, replaced
@@ -49,10 +49,39 @@ class Arguments(References):
                 if set(layer.positional) >= set(layer.model_fields):
                     fix = fix or _removed(surplus[0], given)
                 self.surplus(name, layer.positional, surplus[0], _listed(layer), fix)
-        self.repeated(given, [known.get(a.name.name) if a.name is not None else None for a in given])
+        filled = _filled(given, list(known), layer.positional)
+        self.repeated(given, [known[name] if name is not None else None for name in filled])
+        if step is not None:
+            self.said_twice(step, layer, given, known)
         for argument in given:
             field = known.get(argument.name.name) if argument.name is not None else None
             self.argument_value(argument.value, names, layered=field in layer.layers, who=(name, field))
+
+    def said_twice(
+        self, step: syntax.Step, layer: type[Op], given: tuple[syntax.Argument, ...], known: dict[str, str]
+    ) -> None:
+        """`conv3-64(kernel=5)`: a part before the parentheses, and the same in them."""
+        target = resolve(step.head, self.module)
+        kernel = target.kernel_span if isinstance(target, Target) else None
+        parts: dict[str, Span | None] = {
+            "kernel": kernel,
+            "channels": step.width.span if step.width is not None else None,
+            "stride": step.stride.span if step.stride is not None else None,
+        }
+        for argument in given:
+            field = known.get(argument.name.name) if argument.name is not None else None
+            first = parts.get(field or "")
+            if first is not None:
+                word = {"channels": "width"}.get(field or "", field)
+                self.report(
+                    "A103",
+                    f"the {word} is given twice",
+                    argument.span,
+                    label="the second",
+                    related=(Related(first, "the first"),),
+                    hint="keep one of them",
+                    fix=_removed(argument, given) or _emptied(step),
+                )
 
     def translated(self, step: syntax.Step, layer: type[Op] | None = None) -> Diagnostic | None:
         """A call as PyTorch or Keras writes it, with the step that it is here."""
@@ -117,8 +146,9 @@ class Arguments(References):
         listed: str,
         related: tuple[Related, ...] = (),
     ) -> None:
+        names = set(known)
         for argument in given:
-            if argument.name is not None and argument.name.name not in known:
+            if argument.name is not None and argument.name.name not in names:
                 wrong = argument.name.name
                 near = argument_word(wrong, known) or did_you_mean(wrong, known)
                 self.report(
@@ -278,6 +308,15 @@ def _removed(argument: syntax.Argument, given: tuple[syntax.Argument, ...]) -> F
         return None
     span = Span(argument.span.source, given[index - 1].span.stop, argument.span.stop)
     return Fix(span, "", f"remove `{argument.span.text}`")
+
+
+def _emptied(step: syntax.Step) -> Fix | None:
+    """The fix that takes a step's only argument out, parentheses and all."""
+    if step.arguments is None or len(step.arguments) != 1:
+        return None
+    stop = max(p.span.stop for p in (step.head, step.width, step.stride) if p is not None)
+    span = Span(step.span.source, stop, _end_of_arguments(step))
+    return Fix(span, "", f"remove `{span.text}`")
 
 
 def _by_place(

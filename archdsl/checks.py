@@ -16,7 +16,7 @@ from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.modules import Module
 from archdsl.names import Target, branches_of, free_names, resolve, signature
 from archdsl.ops import LAYERS
-from archdsl.references import Names, replaced
+from archdsl.references import Enough, Names, replaced
 from archdsl.source import Span
 from archdsl.words import argument_word, layer_word
 
@@ -26,10 +26,13 @@ FIGURES = ("params", "macs", "buffers", "total", "flops")
 def check_names(module: Module) -> list[Diagnostic]:
     """Every name of a file that stands for nothing, and every statement that stands where it can't."""
     checker = _Checker(module)
-    for definition in module.definitions.values():
-        checker.definition(definition)
-    if module.loose:
-        checker.body(module.loose, Names(set(), {}, "arch"))
+    try:
+        for definition in module.definitions.values():
+            checker.definition(definition)
+        if module.loose:
+            checker.body(module.loose, Names(set(), {}, "arch"))
+    except Enough:
+        pass
     return checker.found
 
 
@@ -47,7 +50,12 @@ class _Checker(Arguments):
                     f"`{name}` is a parameter twice",
                     parameter.name.span,
                     label="the second",
-                    related=(Related(next(p.name.span for p in definition.parameters if p.name.name == name), "the first"),),
+                    related=(
+                        Related(
+                            next(p.name.span for p in definition.parameters if p.name.name == name),
+                            "the first",
+                        ),
+                    ),
                     hint="give one of them another name",
                 )
             if parameter.default is not None:
@@ -177,6 +185,7 @@ class _Checker(Arguments):
             if target.code != "A101" or not self.missed(step.head.name, target.fix):  # type: ignore[union-attr]
                 told = self.translated(step)
                 self.found.append(told or target)
+                self.enough()
                 if told is not None and step.width is not None:
                     return  # `soft-max`: what looks like a width is none
             self.loose_parts(step, names)
@@ -196,7 +205,8 @@ class _Checker(Arguments):
                 if not isinstance(dim, syntax.Wildcard):
                     self.expression(dim, names)
         if step.label is not None:
-            self.label(step.label, names)
+            head = isinstance(target, Target) and target.combinator is not None and target.combinator.arch_only
+            self.label(step.label, names, head=head)
 
     def step_body(self, step: syntax.Step, target: Target | Diagnostic, names: Names) -> None:
         if step.body is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from archdsl.diagnostics import Diagnostic, Fix, Related
 from archdsl.network import Network, Node
@@ -19,12 +20,18 @@ _STRIDED = re.compile(r"[A-Za-z_]\w*(?:-(?:\w+|\([^()]*\)))?/(\d+)")
 _STRIDED_TEXT = re.compile(r"([A-Za-z_]\w*(?:-(?:\w+|\([^()]*\)))?)/(\w+)(.*?[ \t]x\d+)(?!\d)", re.DOTALL)
 
 
+MOST_WARNINGS = 100
+"""Of one network: nobody reads more."""
+
+
 def lint(network: Network, source: Source) -> tuple[Diagnostic, ...]:
     """Warnings about a network, at places of the text that the user wrote."""
     found: dict[tuple[str, int], Diagnostic] = {}
-    for diagnostic in (*_channels_last(network), *_linear_stacks(network), *_every_copy_strided(network)):
+    for diagnostic in chain(_channels_last(network), _linear_stacks(network), _every_copy_strided(network)):
         if diagnostic.span is not None and diagnostic.span.source is source and not _ignored(diagnostic):
             found.setdefault((diagnostic.code, diagnostic.span.start), diagnostic)
+            if len(found) >= MOST_WARNINGS:
+                break
     return tuple(found[key] for key in sorted(found, key=lambda key: key[1]))
 
 
@@ -62,6 +69,7 @@ def _linear_stacks(network: Network) -> Iterator[Diagnostic]:
     """L101: a conv whose only reader is a conv, with nothing nonlinear between. Where the text says `act=none`, at
     the step or in the default, it is meant. The convs inside one `sepconv` are one step, and no stack."""
     readers = _readers(network)
+    meant: dict[int, bool] = {}  # whether a text's default says `act=none`, by source
     for index, node in enumerate(network.nodes):
         if node.kind != "conv" or "act=none" in node.span.text.replace(" ", ""):
             continue
@@ -71,7 +79,12 @@ def _linear_stacks(network: Network) -> Iterator[Diagnostic]:
         if len(readers[after]) != 1:
             continue
         second = network.nodes[readers[after][0]]
-        if second.kind != "conv" or _NO_ACTIVATION.search(node.span.source.text):
+        if second.kind != "conv":
+            continue
+        source = node.span.source
+        if id(source) not in meant:
+            meant[id(source)] = _NO_ACTIVATION.search(source.text) is not None
+        if meant[id(source)]:
             continue
         same = node.span == second.span
         yield Diagnostic(

@@ -91,7 +91,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Member:
-    """One attribute. optional: a shortcut that some instances of the class have and others don't."""
+    """One attribute. optional: a shortcut that some instances of the class have and others don't; signature: what
+    those that have it must agree on."""
 
     name: str
     construct: Construct | None
@@ -99,6 +100,7 @@ class Member:
     span: Span
     title: str
     shape: tuple[Any, ...]
+    signature: Any = None
 
 
 @dataclass(frozen=True)
@@ -306,7 +308,7 @@ class _Lowering:
             if s.carried is not None:
                 index[s.carried] = len(index)
             parts.append((s.template, s.switch and s.switch[0], tuple(index[o] for o in s.operands), s.member, s.aux, s.loop))
-        made = tuple((m.name, None if m.optional else m.construct.key) for m in members)
+        made = tuple((m.name, m.signature if m.optional else m.construct.key) for m in members)
         return (name, made, tuple(parts), index.get(output))
 
     # ---- regions ----
@@ -356,14 +358,16 @@ class _Lowering:
         shortcut = next((child for child in region.children if child.name == name), None)
         switch = dict(region.arguments).get("skip")
         if switch is not None:
-            self.switched(region, *switch, into, branch)
+            attribute, on = switch
+            self.switched(region, attribute, on, into, branch)
             return
         if name is None:
             self.node(region.output, into, region, branch)
             return
         construct = self.construct(shortcut) if shortcut is not None else None
         title = shortcut.title if shortcut is not None else "shortcut: identity"
-        into.members.append(Member(name, construct, True, region.span, title, add.shape))
+        signature = dict(region.arguments)["signature"]
+        into.members.append(Member(name, construct, True, region.span, title, add.shape, signature))
         operands = into.operands((add.inputs[0], region.inputs[0]))
         into.statements.append(
             Statement(region.output, f"{{0}} + self.{name}({{1}})", operands, True, member=name, branch=branch)
@@ -495,7 +499,9 @@ class _Lowering:
         ]
         shape = self.nodes[region.output].shape
         runs = runs_of(constructs)
-        chained = all(len(i) == 1 for i in inputs)
+        outputs = [child.output for child in region.children]
+        in_line = all(i[0] == o for i, o in zip(inputs[1:], outputs, strict=False))
+        chained = in_line and all(len(i) == 1 for i in inputs)
         target = "torch.nn.Sequential" if chained else "torch.nn.ModuleList"
         kinds = tuple(run.first.key for run in runs)
         if len(set(kinds)) == 1 and len(runs) <= 2:
@@ -510,8 +516,6 @@ class _Lowering:
             first = inputs[0][0] if inputs else region.inputs[0]
             into.statements.append(Statement(region.output, f"self.{name}({{0}})", (first,), member=name, branch=branch))
             return
-        outputs = [child.output for child in region.children]
-        in_line = all(i[0] == o for i, o in zip(inputs[1:], outputs, strict=False))
         leaves = self._read_after(region, outputs[:-1])
         if not leaves and in_line and all(i[1:] == inputs[0][1:] for i in inputs):
             into.statements.append(Statement(region.output, f"self.{name}", inputs[0], member=name, loop="for"))
@@ -582,6 +586,7 @@ def body_numbers(body: Body) -> tuple[Number | None, ...]:
             found.append(0 if member.construct is None else 1)
             if member.construct is not None:
                 found.extend(raw_numbers(member.construct))
+    found.extend(int(statement.switch[1]) for statement in body.statements if statement.switch is not None)
     return tuple(found)
 
 

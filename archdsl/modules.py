@@ -6,8 +6,10 @@ followed; library blocks (`specs/lib/NAME.arch` defines NAME) are read when a sp
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -229,7 +231,10 @@ def read_text(path: Path) -> str:
 
     Raises OSError, UnicodeDecodeError.
     """
-    with open(path, "rb") as file:
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # a pipe would wait for a writer, a device never end
+            raise OSError(errno.EINVAL, "not a file of text")
         data = file.read(MOST_BYTES + 4)
     if len(data) > MOST_BYTES:  # the parser refuses it by its length; a cut inside a character must not hide that
         return data.decode("utf-8", errors="ignore")

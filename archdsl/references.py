@@ -31,12 +31,18 @@ class Names:
         definition: syntax.Definition | None = None,
     ) -> None:
         self.variables, self.labels, self.owner, self.outer = variables, labels, owner, outer
+        self.heads: set[str] = set()
         self.definition: syntax.Definition | None = definition
         if definition is None and outer is not None:
             self.definition = outer.definition
 
     def sees(self, label: str) -> bool:
         return self.place(label) is not None
+
+    def is_head(self, label: str) -> bool:
+        """Whether a label names a side head, which is computed in training only."""
+        outside = label not in self.labels and self.outer is not None and self.outer.is_head(label)
+        return label in self.heads or outside
 
     def place(self, label: str) -> Span | None:
         """Where a label that can be used here was given."""
@@ -48,6 +54,14 @@ class Names:
     def inner(self) -> Names:
         """The names of a body whose labels stay its own."""
         return Names(self.variables, {}, self.owner, self)
+
+
+MOST_FINDINGS = 100
+"""Findings about the names of one file."""
+
+
+class Enough(Exception):
+    """There are as many findings as anyone will read."""
 
 
 class References:
@@ -66,6 +80,12 @@ class References:
 
     def report(self, code: str, message: str, span: Span, **more: Any) -> None:
         self.found.append(Diagnostic(code=code, message=message, span=span, **more))
+        self.enough()
+
+    def enough(self) -> None:
+        """Nobody reads the hundredth finding, and a long text that is all wrong must not take a minute."""
+        if len(self.found) >= MOST_FINDINGS:
+            raise Enough
 
     def missed(self, name: str, fix: Fix | None = None) -> bool:
         """Whether a name is unknown only because what defines it could not be read."""
@@ -83,7 +103,7 @@ class References:
 
     # ---- labels ----
 
-    def label(self, label: syntax.Label, names: Names) -> None:
+    def label(self, label: syntax.Label, names: Names, *, head: bool = False) -> None:
         name = label.name
         if name in names.labels:
             self.report(
@@ -107,9 +127,22 @@ class References:
                 fix=None if used else Fix(label.span, better, f"call it `{better}`"),
             )
         names.labels.setdefault(name, label.span)
+        if head:
+            names.heads.add(name)
 
     def reference(self, reference: syntax.Reference, names: Names) -> None:
         label, span = reference.label, reference.span
+        if names.is_head(label):
+            place = names.place(label)
+            self.report(
+                "A107",
+                f"`{label}` is a side head, and no step can go on from it",
+                span,
+                label="computed in training only",
+                related=(Related(place, "the head"),) if place is not None else (),
+                hint="label the step before the head, and go on from that",
+            )
+            return
         if names.sees(label) or self.missed(label, Fix(span, "", "")):
             return
         near = did_you_mean(label, names.all_labels())

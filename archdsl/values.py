@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from archdsl import syntax
 from archdsl.diagnostics import did_you_mean
 from archdsl.source import Span
-from archdsl.symbolic import Dim
+from archdsl.symbolic import Dim, TooLarge
 from archdsl.words import PYTHON_VALUES
 
 LARGEST = 2**63 - 1
@@ -228,6 +228,8 @@ def _arithmetic(operator: str, left: Any, right: Any, right_span: Span, span: Sp
         return _limited(left / right, span)
     except ZeroDivisionError:
         raise ValueProblem("A116", "this divides by zero", right_span, "guard it: if n != 0 { ... }") from None
+    except TooLarge as error:
+        raise ValueProblem("A305", str(error), span, "give the input's height and width as numbers") from None
     except (TypeError, ValueError) as error:
         raise ValueProblem("A206", f"this can't be computed from a size that is not known: {error}", span) from None
     except OverflowError:

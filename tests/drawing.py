@@ -28,6 +28,10 @@ class Refused(Exception):
     """What the language does not allow although torch might: shapes that would broadcast, a contract that is wrong."""
 
 
+class TooLarge(Exception):
+    """Not worth drawing."""
+
+
 class Stream(NamedTuple):
     """A tensor, and the input pixels between two of its neighbours, which decides a shortcut's stride."""
 
@@ -70,7 +74,7 @@ class World:
     def guard(self, x: torch.Tensor) -> None:
         """Networks that take long to run are not worth drawing."""
         if self.zeros and (x.numel() > MOST_VALUES or self.layers > MOST_LAYERS):
-            raise Refused("too large to be of use")
+            raise TooLarge
 
     def weight(self, role: str, *shape: int) -> torch.Tensor:
         size = torch.Size(shape).numel()
@@ -376,7 +380,7 @@ class Drawing:
         self.counts: Counter[str] = Counter()
         self.blocks: list[Block] = []
         self.block_names: set[str] = set()
-        self.refused = False
+        self.refused = self.large = False
         self.labels: set[str] = set()
         self.names = 0
         self.left = 26  # steps
@@ -552,7 +556,7 @@ class Drawing:
             step, result = self.attempt(env, stream)
             if result is not None or self.refused:
                 return step, result
-            if self.chance(self.wild):
+            if self.chance(self.wild) and not self.large:
                 self.refused = True
                 self.counts["misfit"] += 1
                 return step, None
@@ -562,12 +566,14 @@ class Drawing:
 
     def tried(self, step: Step, env: Env, stream: Stream) -> tuple[Step, Stream | None]:
         before = env.copy()
+        self.large = False
         world = env.world
         layers, taps, heads = world.layers, dict(world.taps), dict(world.heads)
         try:
             result = step.run(env, stream, None)
             world.guard(result.x)
-        except (Refused, RuntimeError, ValueError, IndexError, ZeroDivisionError):
+        except (Refused, TooLarge, RuntimeError) as error:
+            self.large = isinstance(error, TooLarge)
             env.variables, env.tensors, env.defaults = before.variables, before.tensors, before.defaults
             world.layers, world.taps, world.heads = layers, taps, heads
             return step, None

@@ -34,6 +34,8 @@ ORDER = (
     "parse",
     "modules",
     "names",
+    "references",
+    "arguments",
     "checks",
     "network",
     "budget",

@@ -355,7 +355,7 @@ SLIPS = [
     ("block f { relu }", "A001", "{", "( )", "block f() { relu }"),
     ("fc-4.5", "A009", "4.5", "whole number", None),
     ("fc(5k)", "A009", "5k", "K, M and G", "fc(5K)"),
-    ("dropout(.5)", "A009", ".5", "write 0.5", "dropout(0.5)"),
+    ("dropout(.5)", "A009", ".5", "write `0.5`", "dropout(0.5)"),
     ("conv 3-64", "A001", "3", "conv3", "conv3-64"),
     ("output @a @b", "A001", "@b", "comma", "output @a, @b"),
     ('residual { use "a"; relu }', "A013", "use", "top of a file", None),

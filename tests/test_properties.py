@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from torch import nn
 
 import archdsl
-from archdsl.network import Network, Node
+from archdsl.network import Network
 from archdsl.ops.base import Function, Module
 
 EXAMPLES = int(os.environ.get("ARCHDSL_EXAMPLES", "0"))
@@ -333,34 +333,42 @@ def regions(region: Any) -> Any:
 
 
 def form(network: Network, region: Any) -> Any:
-    """What tells an instance from another apart from numbers: kinds, names, wiring; how often a repeat has what."""
-    first = region.start
+    """What tells an instance from another apart from numbers: kinds, names, wiring, which arguments are stated."""
     prefix = len(region_path(network, region))
     index = {node: -1 - i for i, node in enumerate(region.inputs)}
     found = []
-    for i in range(first, region.stop):
+    for i in range(region.start, region.stop):
         node = network.nodes[i]
         lowering = node.op.lower(*(network.nodes[j].shape for j in node.inputs))
-        wired = tuple(index[j] if j in index else j - first for j in node.inputs)
+        wired = tuple(index.get(j, j - region.start) for j in node.inputs)
         if isinstance(lowering, Function):
             what: Any = lowering.template
         else:
             words = {k: v for k, v in lowering.kwargs.items() if isinstance(v, (bool, str))}
             stated = tuple(k for k in lowering.kwargs if k not in words)
             what = (lowering.target, len(lowering.args), str(words), stated)
-        found.append((node.name[prefix:] if prefix else node.name, what, wired))
+        found.append((node.name[prefix:], what, wired))
+    leaves = index.get(region.output, region.output - region.start)
+    return tuple(found), leaves, len(region.inputs), alike(network, region)
+
+
+def alike(network: Network, region: Any) -> Any:
+    """Of each repeat within, which copies equal the one before: they are printed as a loop."""
+    found = []
+    for child in regions(region):
+        if child.kind == "repeat":
+            copies = [
+                [network.nodes[i].op.lower(*(network.nodes[j].shape for j in network.nodes[i].inputs)) for i in range(c.start, c.stop)]
+                for c in child.children
+            ]
+            found.append(tuple(one == two for one, two in zip(copies, copies[1:], strict=False)))
     return tuple(found)
 
 
 def region_path(network: Network, region: Any) -> str:
     """The module path that the region's nodes share."""
     names = [network.nodes[i].name for i in range(region.start, region.stop)]
-    path = os.path.commonprefix(names).rpartition(".")[0] if names else ""
-    return path
-
-
-def nodes_named(nodes: tuple[Node, ...]) -> dict[str, Node]:
-    return {node.name: node for node in nodes}
+    return os.path.commonprefix(names).rpartition(".")[0]
 
 
 # ---- anything that can be drawn ----

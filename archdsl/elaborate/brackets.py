@@ -15,7 +15,7 @@ from archdsl.elaborate.origins import arithmetic, remedies, set_size, step_text,
 from archdsl.names import Target
 from archdsl.network import Output, Region
 from archdsl.ops import LAYERS
-from archdsl.ops.base import Op, written
+from archdsl.ops.base import Op, Shape, written
 from archdsl.source import Source, Span
 from archdsl.symbolic import Dim, known
 from archdsl.values import Value, Word
@@ -28,16 +28,29 @@ class Brackets(Layers):
         super().__init__(source)
         self.outputs: list[Output] = []
 
-    def sequence(self, body: syntax.Sequence, stream: int | None, frame: Frame, carry: str | None = None) -> int | None:
+    def sequence(
+        self, body: syntax.Sequence, stream: int | None, frame: Frame, carry: str | None = None
+    ) -> int | None:
         raise NotImplementedError
 
     def labelled(self, reference: syntax.Reference, frame: Frame) -> int | None:
         """The tensor that `@name` stands for; None for one that an error lost."""
-        if reference.label not in frame.tensors:  # names are known to exist: its step was not among those taken
-            message = f"nothing is labelled `{reference.label}` here: the `if` that would label it was not taken"
-            hint = "label a step that is always there, or use the label inside the same `if`"
-            self.problem("A107", message, reference.span, frame, hint=hint)
-        return frame.tensors.get(reference.label)
+        label = reference.label
+        if label in frame.tensors:
+            return frame.tensors[label]
+        # Names are known to exist: the label is a side head's, or its step was not among those taken.
+        message = f"nothing is labelled `{label}` here: the `if` that would label it was not taken"
+        hint = "label a step that is always there, or use the label inside the same `if`"
+        related: tuple[Related, ...] = ()
+        aside = next((o for o in self.outputs if o.aux and o.name == label), None)
+        if aside is not None:
+            message = f"`{label}` names an output that `aux` makes, and no step goes on from that"
+            hint = "label the step before the `aux`, and start from that"
+            related = (Related(first_line(aside.span), "the output"),)
+        self.problem(
+            "A107", message, reference.span, frame, label="no such tensor here", related=related, hint=hint
+        )
+        return None
 
     def name_of(self, step: syntax.Step, frame: Frame) -> str:
         """The attribute that a step becomes: its label, or its kind and number."""
@@ -86,7 +99,9 @@ class Brackets(Layers):
             inputs = [r for r in results if r is not None]
             if target.layer.arity is not None:
                 inputs.append(stream)  # a gate also reads what came in
-            result = self.add(ops[0], tuple(inputs), name, step, frame, tuple(b.span for b in step.body.branches))
+            result = self.add(
+                ops[0], tuple(inputs), name, step, frame, tuple(b.span for b in step.body.branches)
+            )
         if result is not None and stream is not None:
             title = self.title(step, target, frame, None)
             outer.append(self.region("merge", "", title, start, stream, result, step, tuple(self.children)))
@@ -102,7 +117,9 @@ class Brackets(Layers):
             if argument.name is not None:
                 name = argument.name.name
             else:
-                name = (*target.combinator.positional, "", "")[min(position, len(target.combinator.positional))]
+                name = (*target.combinator.positional, "", "")[
+                    min(position, len(target.combinator.positional))
+                ]
                 position += 1
             value = self.value(argument.value, frame.scope, frame)
             if value is None:
@@ -123,13 +140,17 @@ class Brackets(Layers):
         body = self.sequence(step.body, stream, frame)  # type: ignore[arg-type]
         result = None
         if options is not None and stream is not None and body is not None:
-            name = frame.namer.reserve("shortcut") if options.shortcut in ("auto", "pad", "projection") else ""
+            name = (
+                frame.namer.reserve("shortcut") if options.shortcut in ("auto", "pad", "projection") else ""
+            )
             result = self.shortcut(step, options, stream, body, frame, name)
             if result is not None and (result != body or body != stream):
                 title = self.title(step, target, frame, None)
                 children = tuple(self.children)
                 self.children = []
-                names: tuple[tuple[str, Any], ...] = (("shortcut", name),) if name else ()
+                names: tuple[tuple[str, Any], ...] = ()
+                if name:
+                    names = (("shortcut", name), ("signature", self.signature(step, options.shortcut, children, body, frame)))
                 if options.shortcut == "match":
                     names = (("skip", (frame.namer.reserve("skip"), result != body)),)
                 outer.append(
@@ -138,6 +159,19 @@ class Brackets(Layers):
         outer.extend(self.children)  # of a residual that failed
         self.children = outer
         return result
+
+    def signature(
+        self, step: syntax.Step, how: str, children: tuple[Region, ...], body: int, frame: Frame
+    ) -> tuple[str, ...]:
+        """What kind of shortcut this is, or would be where shapes agree: instances of a block share a class only where
+        that is the same."""
+        if how == "pad":
+            present = [child for child in children if child.name.startswith("shortcut")]
+            kinds = [self.nodes[i].kind for child in present for i in range(child.start, child.stop)]
+            return tuple(kinds or ("maxpool", "pad"))
+        shape = self.nodes[body].shape
+        ops = self.projection(shape[0], (1, 1), step, frame) if len(shape) == 3 else ()
+        return tuple(f"{op.syntax} {op.model_copy(update={'channels': 0}) if op.syntax == 'conv' else op}" for op in ops or ())
 
     def shortcut(
         self, step: syntax.Step, options: Any, stream: int, body: int, frame: Frame, name: str
@@ -180,24 +214,36 @@ class Brackets(Layers):
         self.children.append(region)
         return result
 
-    def adapt(self, step: syntax.Step, how: str, stream: int, body: int, frame: Frame, name: str) -> int | None:
+    def adapt(
+        self, step: syntax.Step, how: str, stream: int, body: int, frame: Frame, name: str
+    ) -> int | None:
         """A shortcut that gives the body's shape: a 1x1 projection, or option A's subsampling and zero channels."""
         came, left = self.nodes[stream].shape, self.nodes[body].shape
         strides = tuple(_ratio(self.nodes[body].jump[i], self.nodes[stream].jump[i]) for i in (0, 1))
         if len(came) != 3 or len(left) != 3:
-            self.cannot_match(step, stream, body, frame, "a shortcut joins images, and one of them is a vector")
+            self.cannot_match(
+                step, stream, body, frame, "a shortcut joins images, and one of them is a vector"
+            )
             return None
         if not all(isinstance(s, int) for s in strides):
-            self.cannot_match(step, stream, body, frame, "the body enlarges the image, and a shortcut can only shrink it")
+            self.cannot_match(
+                step, stream, body, frame, "the body enlarges the image, and a shortcut can only shrink it"
+            )
             return None
         reached = (left[0], *((size - 1) // s + 1 for size, s in zip(came[1:], strides, strict=True)))
         if reached != left:
-            notes = tuple(
+            notes = [
                 f"{axis}: a shortcut with stride {s} gives ({size} - 1) // {s} + 1 = {got}, the body gives {end}"
-                for axis, size, s, got, end in zip(("height", "width"), came[1:], strides, reached[1:], left[1:], strict=True)
+                for axis, size, s, got, end in zip(
+                    ("height", "width"), came[1:], strides, reached[1:], left[1:], strict=True
+                )
                 if got != end
+            ]
+            if len(notes) == 2 and notes[0].removeprefix("height") == notes[1].removeprefix("width"):
+                notes = [f"height and width{notes[1].removeprefix('width')}"]
+            self.cannot_match(
+                step, stream, body, frame, *(notes if strides != (1, 1) else ()), reached=reached[1:]
             )
-            self.cannot_match(step, stream, body, frame, *(notes if strides != (1, 1) else ()))
             return None
         if how == "pad":
             ops = self.option_a(step, stream, body, strides, frame)
@@ -206,7 +252,9 @@ class Brackets(Layers):
         if ops is None:
             return None
         stride = "" if strides == (1, 1) else f"/{strides[0]}"
-        title = f"shortcut: conv1-{left[0]}{stride}" if how != "pad" else f"shortcut: pad to {left[0]}{stride}"
+        title = (
+            f"shortcut: conv1-{left[0]}{stride}" if how != "pad" else f"shortcut: pad to {left[0]}{stride}"
+        )
         return self.inserted(ops, stream, name, title, step, frame)
 
     def option_a(
@@ -224,12 +272,22 @@ class Brackets(Layers):
             ops.append(_layer("pad", channels=left[0]))
         return tuple(ops)
 
-    def projection(self, channels: Dim, strides: tuple[Any, ...], step: syntax.Step, frame: Frame) -> tuple[Op, ...] | None:
+    def projection(
+        self, channels: Dim, strides: tuple[Any, ...], step: syntax.Step, frame: Frame
+    ) -> tuple[Op, ...] | None:
         """The shortcut's 1x1: normalized as every conv here, never activated; bare where norms come first."""
         key = ("projection", channels, strides, id(frame.defaults))
         if key not in self._ops:
             spans: dict[str, Span] = {}
-            given = {"kernel": 1, "channels": channels, "stride": strides, "padding": 0, "act": Word("none"), "groups": 1, "dilation": 1}
+            given = {
+                "kernel": 1,
+                "channels": channels,
+                "stride": strides,
+                "padding": 0,
+                "act": Word("none"),
+                "groups": 1,
+                "dilation": 1,
+            }
             order = frame.defaults.get("conv", {}).get("order")
             if order is not None and order.value == "pre":
                 given["norm"] = Word("none")
@@ -238,28 +296,43 @@ class Brackets(Layers):
         return self._ops[key]
 
     def cannot_match(
-        self, step: syntax.Step, stream: int, body: int, frame: Frame, *notes: str, asked: str = ""
+        self,
+        step: syntax.Step,
+        stream: int,
+        body: int,
+        frame: Frame,
+        *notes: str,
+        asked: str = "",
+        reached: Shape = (),
     ) -> None:
         """A shortcut that can't bring its input to the body's shape: both shapes, and the step that parts them."""
         nodes = self.nodes
         came, left = nodes[stream].shape, nodes[body].shape
         found, fix = list(notes), None
+        reached = reached or came[1:]
         hint = "keep the size inside with p=same, or write both ways out: `add [ ... | ... ]`"
         at = set_size(nodes, body)
         maker = self.made_by.get(at)
         if maker is not None and at > stream and came[1:] != left[1:] and arithmetic(nodes, at):
             found.insert(0, f"`{step_text(maker)}`: {arithmetic(nodes, at)}")
-            same = len(came) == 3 and next(remedies(nodes[at].op, nodes[nodes[at].inputs[0]].shape, came[1:]), None)
+            same = bool(reached) and next(
+                remedies(nodes[at].op, nodes[nodes[at].inputs[0]].shape, reached), None
+            )
             edit = with_argument(maker, *same) if same else None
             if edit is not None and maker.span.source is self.source:
-                fix = Fix(edit[0].span, edit[0].text, f"`{edit[1]}` keeps {written(came[1:])}")
+                fix = Fix(edit[0].span, edit[0].text, f"`{edit[1]}` would give {written(reached)}")
         if asked in ("identity", "pad"):
             hint = f"shortcut={asked} needs {'equal shapes' if asked == 'identity' else 'as many channels or more'};"
             hint += " projection, a 1x1 conv, can change both"
-            value = next(a.value for a in step.arguments or () if a.name is not None and a.name.name == "shortcut")
+            value = next(
+                a.value for a in step.arguments or () if a.name is not None and a.name.name == "shortcut"
+            )
             if value.span.source is self.source and value.span.text == asked:
                 fix = Fix(value.span, "projection", "write `shortcut=projection`")
-        places = [(nodes[stream].span, f"{written(came)} comes in"), (nodes[body].span, f"the body ends with {written(left)}")]
+        places = [
+            (nodes[stream].span, f"{written(came)} comes in"),
+            (nodes[body].span, f"the body ends with {written(left)}"),
+        ]
         self.problem(
             "A207",
             f"{written(came)} comes in and the body gives {written(left)}, so they can't be added",
@@ -286,7 +359,9 @@ class Brackets(Layers):
         if result is not None and result != stream:
             title = self.title(step, target, frame, None)
             outer.append(self.region("aux", name, title, start, stream, result, step, tuple(self.children)))
-            self.outputs.append(Output(name=name, node=result, aux=True, weight=options.weight, span=step.span))
+            self.outputs.append(
+                Output(name=name, node=result, aux=True, weight=options.weight, span=step.span)
+            )
         elif result is not None:
             self.report("A117", "this head has no layers", step.span)
         self.children = outer
@@ -311,7 +386,6 @@ def _layer(name: str, **arguments: Any) -> Op:
 
 
 _ADD = _layer("add")
-
 
 
 def _ratio(after: Any, before: Any) -> Any:

@@ -18,7 +18,7 @@ from archdsl.network import Kind, Node, Region
 from archdsl.ops import LAYERS
 from archdsl.ops.base import LIMIT, Op, Shape, ShapeError, Window, written
 from archdsl.source import Source, Span
-from archdsl.symbolic import Dim, known, larger
+from archdsl.symbolic import Dim, TooLarge, known, larger
 from archdsl.values import LayerCall, Value, ValueProblem, Word, evaluate, shown, whole
 
 MOST_LAYERS = 200_000
@@ -219,6 +219,9 @@ class Layers(Findings):
                 else:
                     buffers = buffers + elements
             return Inferred(shape, params, buffers, op.macs(shape, *shapes), op.window(*shapes))
+        except TooLarge as error:
+            self.problem("A305", str(error), who, frame, hint="give the input's height and width as numbers")
+            return None
         except ShapeError as error:
             spans = {}
             if step.width is not None:

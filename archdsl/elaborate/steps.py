@@ -20,6 +20,9 @@ from archdsl.values import LOST, Scope, Value, ValueProblem, evaluate, shown, tr
 DEEPEST = 200
 """Blocks that call each other."""
 
+MOST_IDLE = 10_000
+"""Steps that make no layer: a text of three lines can ask for a billion of them."""
+
 
 class Steps(Brackets):
     """Runs bodies; what only a whole network has, its input and outputs, is the subclass's. A tensor is the index of its node; None is a tensor that an earlier error lost."""
@@ -32,7 +35,7 @@ class Steps(Brackets):
         self.label_spans: dict[str, Span] = {}
         self.resized = False  # whether the caller gave another input than the text's
         self.budget = Budget()
-        self.calls = 0
+        self.idle = 0
 
     def input(self, statement: syntax.Input, stream: int | None, frame: Frame) -> int | None:
         raise NotImplementedError
@@ -156,7 +159,7 @@ class Steps(Brackets):
             return None
         if stream is None:
             count = min(count, 1)  # nothing can be inferred: look for other mistakes once
-        elif len(self.nodes) + count * self.budget.least(step, target, frame.module, frame.variables) > MOST_LAYERS:
+        elif len(self.nodes) + count * self.least_layers(step, target, stream, frame) > MOST_LAYERS:
             self.too_many(repeat.span, frame)
         name = self.name_of(step, frame)
         outer, self.children = self.children, []
@@ -180,6 +183,11 @@ class Steps(Brackets):
         self.children = outer
         return stream
 
+    def least_layers(self, step: syntax.Step, target: Target, stream: int, frame: Frame) -> int:
+        """Layers that one copy of a step makes, at least."""
+        incoming = self.nodes[stream].shape
+        return self.budget.least(step, target, frame.module, frame.variables, incoming, frame.incoming)
+
     def once(
         self,
         step: syntax.Step,
@@ -191,6 +199,31 @@ class Steps(Brackets):
         copy: bool = False,
     ) -> int | None:
         """One copy of a step. copy: inside a repeat, so even a bracketed step becomes a module."""
+        before = len(self.nodes)
+        result = self.one_copy(step, target, stream, frame, name, stride, copy)
+        if len(self.nodes) == before and stream is not None:
+            self.idle += 1
+            if self.idle > MOST_IDLE:
+                self.problem(
+                    "A304",
+                    f"more than {MOST_IDLE:,} steps of this network make no layer",
+                    step.span,
+                    frame,
+                    hint="a repeat or a block runs on without adding anything",
+                )
+                raise Stop
+        return result
+
+    def one_copy(
+        self,
+        step: syntax.Step,
+        target: Target,
+        stream: int | None,
+        frame: Frame,
+        name: str,
+        stride: syntax.Expr | None,
+        copy: bool,
+    ) -> int | None:
         if target.kind == "layer":
             return self.layer(step, target, stream, frame, name, stride)
         if target.kind == "block":
@@ -326,10 +359,7 @@ class Steps(Brackets):
             return None
         outer, self.children = self.children, []
         start = len(self.nodes)
-        self.calls += 1
-        if self.calls > MOST_LAYERS:  # blocks that only call each other make no layers, and no progress
-            self.too_many(step.head.span, frame)
-        if not frame.calls and start + self.budget.least(step, target, frame.module, frame.variables) > MOST_LAYERS:
+        if not frame.calls and start + self.least_layers(step, target, stream, frame) > MOST_LAYERS:
             self.too_many(step.head.span, frame)
         inner = Frame(
             module=module,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -16,7 +18,7 @@ from archdsl.names import signature
 from archdsl.network import Image, Network, Node, Output, Region
 from archdsl.ops.base import LIMIT, Shape
 from archdsl.source import Span
-from archdsl.symbolic import known
+from archdsl.symbolic import TooLarge, known
 from archdsl.values import Scope, Value, Word, shown
 
 
@@ -114,6 +116,11 @@ class _Elaborator(Steps):
             taps=tuple(self.taps.items()),
             documentation=self._documentation(definition),
         )
+        try:
+            _ = network.macs, network.activation_bytes
+        except TooLarge as error:
+            self.report("A305", str(error), span, hint="give the input's height and width as numbers")
+            return None
         self._check_expectations(network)
         return network if not self.diagnostics else None
 
@@ -281,9 +288,9 @@ class _Elaborator(Steps):
                 related = (Related(self.chosen[0].span, "the first"),)
                 self.report("A013", "`output` is said twice", statement.span, related=related, hint="list them in one: output @a, @b")
                 return
-            labels = [r.label for r in statement.references]
+            counts = Counter(r.label for r in statement.references)
             for reference in statement.references:
-                if labels.count(reference.label) > 1:
+                if counts[reference.label] > 1:
                     self.report("A108", f"`@{reference.label}` is an output twice", reference.span, hint="name it once")
             self.chosen = (statement, [self.labelled(r, frame) for r in statement.references])
 
@@ -301,10 +308,9 @@ class _Elaborator(Steps):
 
 def matches_figure(actual: int, wanted: int | float, text: str) -> bool:
     """Whether a figure equals a published one at the precision that it was written in."""
-    suffix = text[-1:] if text else ""
-    if suffix not in ("K", "M", "G"):
+    if not re.fullmatch(r"[\d_]+(\.[\d_]+)?[KMG]", text):
         return actual == wanted
-    unit = {"K": 10**3, "M": 10**6, "G": 10**9}[suffix]
+    unit = {"K": 10**3, "M": 10**6, "G": 10**9}[text[-1]]
     decimals = len(text[:-1].partition(".")[2].replace("_", ""))
     written = Fraction(text[:-1].replace("_", ""))
     return abs(Fraction(actual, unit) - written) * 2 * 10**decimals <= 1

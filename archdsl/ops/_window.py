@@ -167,8 +167,10 @@ class Sliding(NamedTuple):
         short = tuple(axis for axis, count in enumerate(counts) if known(count) and count < 1)
         room = [size + sum(self.padding[2 * axis : 2 * axis + 2]) for axis, size in enumerate(sizes)]
         largest = min((side for side in room if known(side)), default=0)
-        fits = self.dilation == (1, 1) and largest >= 1
+        fits = self.dilation == (1, 1) and largest > 1
         hint = f"a window of {largest} is the largest that fits" if fits else "take a smaller window, or p=same"
+        if largest == 1:
+            hint = "one pixel is left: shrink the image less before this step, or leave it out"
         return ShapeError(
             text,
             "kernel",

@@ -1,0 +1,410 @@
+"""Every message, exactly: one spec and one rendering per code, and the slips of people who see the language first.
+
+tests/errors/CODE.arch must be reported under CODE and nothing else; CODE.txt is what a terminal shows. The specs in
+tests/errors/first_time/ are what someone writes who knows PyTorch and reads papers.
+
+    ARCHDSL_UPDATE_GOLDEN=1 pytest tests/test_errors.py
+
+writes the .txt files anew; read the difference before it is committed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from archdsl import api, live
+from archdsl.codes import CODES
+from archdsl.diagnostics import ArchError, Diagnostic, Fix, did_you_mean
+from archdsl.parse import LONGEST_SOURCE
+from archdsl.render import to_text
+from archdsl.resources import specs_root
+from archdsl.source import Source, Span
+from archdsl.words import as_step, python_call
+
+ERRORS = Path(__file__).resolve().parent / "errors"
+FIRST_TIME = sorted((ERRORS / "first_time").glob("*.arch"))
+UPDATE = os.environ.get("ARCHDSL_UPDATE_GOLDEN") == "1"
+LONGEST_MESSAGE = 160
+
+
+def found_in(path: Path, text: str | None = None) -> tuple[Diagnostic, ...]:
+    source = Source(path.name, path.read_text(encoding="utf-8") if text is None else text)
+    return api.check(source, path=path).diagnostics
+
+
+def compare(golden: Path, shown: str) -> None:
+    """Compare with a golden file, or write it."""
+    if UPDATE:
+        golden.write_text(shown, encoding="utf-8")
+    if not golden.exists():
+        pytest.fail(
+            f"{golden} is missing: ARCHDSL_UPDATE_GOLDEN=1 pytest tests/test_errors.py writes it",
+            pytrace=False,
+        )
+    assert shown == golden.read_text(encoding="utf-8")
+
+
+# ---- one of each code ----
+
+
+def too_long(folder: Path) -> tuple[Diagnostic, ...]:
+    return found_in(folder / "long.arch", "relu\n" * (LONGEST_SOURCE // 5 + 1))
+
+
+def files_using_files(folder: Path) -> tuple[Diagnostic, ...]:
+    for number in range(40):
+        (folder / f"file{number}.arch").write_text(f'use "file{number + 1}.arch"\n')
+    return found_in(folder / "file0.arch")
+
+
+def several_networks(folder: Path) -> tuple[Diagnostic, ...]:
+    with pytest.raises(ArchError) as caught:
+        api.loads((ERRORS / "A113.arch").read_text(encoding="utf-8"), name="A113.arch")
+    return caught.value.diagnostics
+
+
+def torch_is_missing(folder: Path) -> tuple[Diagnostic, ...]:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ArchError) as caught:
+        patch.setitem(sys.modules, "torch", None)
+        live.need_torch()
+    return caught.value.diagnostics
+
+
+def torch_disagrees(folder: Path) -> tuple[Diagnostic, ...]:
+    network = api.loads("arch net { input 3x8x8; conv3-4; relu }", name="net.arch")
+    wrong = live.build(api.loads("arch net { input 3x8x8; conv3-5; relu }"))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ArchError) as caught:
+        patch.setattr(live, "build", lambda network: wrong.to("meta"))
+        live.verify(network)
+    return caught.value.diagnostics
+
+
+def file_in_the_way(folder: Path) -> tuple[Diagnostic, ...]:
+    from archdsl import cli
+
+    (folder / "net.py").write_text("print('mine')\n")
+    args = SimpleNamespace(spec=str(folder / "net.arch"), force=False)
+    found = cli._refusal(str(folder / "net.py"), args, "# Written by archdsl")  # type: ignore[arg-type]
+    assert found is not None
+    return (found,)
+
+
+MADE: dict[str, Callable[[Path], tuple[Diagnostic, ...]]] = {
+    "A113": several_networks,
+    "A301": too_long,
+    "A306": files_using_files,
+    "A401": torch_is_missing,
+    "A402": torch_disagrees,
+    "A403": file_in_the_way,
+}
+"""Codes that no spec of a few lines, checked by itself, can have."""
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_code(code: str, tmp_path: Path) -> None:
+    found = MADE[code](tmp_path) if code in MADE else found_in(ERRORS / f"{code}.arch")
+    assert {d.code for d in found} == {code}
+    shown = re.sub(r"line \d+ characters", "", to_text(found)).replace(f"{tmp_path}/", "")
+    compare(ERRORS / f"{code}.txt", shown + "\n")
+
+
+def test_each_code_has_its_files_and_each_file_a_code() -> None:
+    specs = {path.stem for path in ERRORS.glob("*.arch")}
+    goldens = {path.stem for path in ERRORS.glob("*.txt")}
+    assert goldens == set(CODES)
+    assert specs == set(CODES) - set(MADE) | {"A113"}
+    assert {p.stem for p in FIRST_TIME} == {p.stem for p in (ERRORS / "first_time").glob("*.txt")}
+    assert len(FIRST_TIME) >= 60
+
+
+def test_every_code_in_the_compiler_is_in_the_table() -> None:
+    root = Path(api.__file__).parent
+    used: set[str] = set()
+    for path in root.rglob("*.py"):
+        if path.name != "codes.py":
+            used.update(re.findall(r'"([AL][0-9]{3})"', path.read_text(encoding="utf-8")))
+    assert used == set(CODES)
+
+
+# ---- what a first-time user writes ----
+
+
+@pytest.mark.parametrize("path", FIRST_TIME, ids=lambda path: path.stem)
+def test_first_time(path: Path) -> None:
+    compare(path.with_suffix(".txt"), to_text(found_in(path)) + "\n")
+
+
+# ---- what all of them have in common ----
+
+EVERY = [(path, d) for path in [*sorted(ERRORS.glob("*.arch")), *FIRST_TIME] for d in found_in(path)]
+PYTHON = re.compile(
+    r"Traceback|ValidationError|ShapeError|NoneType|<archdsl|\bobject at\b|input_value|pydantic|\bself\b(?!\.)"
+    r"|_SEPARATOR|LBRACE|RBRACE|LPAR|\bNAME\b|dict_keys|extra inputs|Expected one of"
+)
+OURS = re.compile(
+    r"\b(stream|frame|head|elaborat\w*|combinator|syntax tree|resolve[ds]?|node)\b", re.IGNORECASE
+)
+SOURCE_WORDS = re.compile(r"`[^`]*`")
+
+
+def texts(d: Diagnostic) -> list[str]:
+    return [
+        d.message,
+        d.label,
+        d.hint,
+        *d.notes,
+        *(r.message for r in d.related),
+        d.fix.title if d.fix else "",
+    ]
+
+
+def flaws(d: Diagnostic) -> list[str]:
+    """What is wrong with how a finding speaks."""
+    found = []
+    for text in texts(d):
+        bare = SOURCE_WORDS.sub("", text)
+        found += [f"speaks Python: {text}"] if PYTHON.search(text) or re.search(r"\bNone\b", bare) else []
+        found += [f"speaks of our insides: {text}"] if OURS.search(bare) and "a side head" not in text else []
+        found += [f"ends with a period: {text}"] if re.search(r"(?<!\.\.)\.$", text) else []
+        found += [f"is {len(text)} characters long: {text}"] if len(text) > LONGEST_MESSAGE else []
+        found += [f"starts with a capital: {text}"] if re.match(r"[A-Z][a-z]", text) else []
+    if d.severity == "error" and not d.hint and d.fix is None:
+        found.append(f"says no way out: {d.message}")
+    if len(d.related) > 3:
+        found.append(f"points at {len(d.related)} more places: {d.message}")
+    return found
+
+
+def test_messages_speak_to_their_reader() -> None:
+    assert len(EVERY) > 150
+    assert [flaw for _, d in EVERY for flaw in flaws(d)] == []
+
+
+@pytest.mark.parametrize(
+    ("message", "flaw"),
+    [
+        ("`x` must be int, not None", "speaks Python"),
+        ("this is a ValidationError", "speaks Python"),
+        ("the stream was lost", "speaks of our insides"),
+        ("a window does not fit.", "ends with a period"),
+        ("a" * 161, "is 161 characters"),
+        ("Window does not fit", "starts with a capital"),
+    ],
+)
+def test_a_flaw_would_be_seen(message: str, flaw: str) -> None:
+    (said,) = flaws(Diagnostic(code="A201", message=message, span=None, hint="take a smaller one"))
+    assert said.startswith(flaw)
+    assert flaws(Diagnostic(code="A201", message="too large", span=None)) == ["says no way out: too large"]
+
+
+def test_nothing_is_told_twice() -> None:
+    """One mistake, one error: no two findings of a text at the same place. `conv3-64 LRN` has two mistakes at one."""
+    for path in [*sorted(ERRORS.glob("*.arch")), *FIRST_TIME]:
+        found = [d for d in found_in(path) if d.code != "A002"]
+        places = [(d.span.start, d.span.stop) for d in found if d.span is not None]
+        assert len(places) == len(set(places)), path.name
+
+
+# ---- fixes are edits that help ----
+
+
+def applied(text: str, fix: Fix) -> str:
+    return text[: fix.span.start] + fix.text + text[fix.span.stop :]
+
+
+def is_told(again: tuple[Diagnostic, ...], d: Diagnostic, fix: Fix) -> bool:
+    """Whether a finding is still there after its fix: the same words at its place, moved by the edit."""
+    assert d.span is not None
+    moved = len(fix.text) - (fix.span.stop - fix.span.start)
+    starts = {d.span.start, d.span.start + moved}
+    return any(
+        a.code == d.code and a.message == d.message and a.span is not None and a.span.start in starts
+        for a in again
+    )
+
+
+FIXED = [(path, d) for path, d in EVERY if d.fix is not None]
+
+
+def test_fixes_are_many() -> None:
+    assert len(FIXED) >= 90
+
+
+@pytest.mark.parametrize(("path", "d"), FIXED, ids=lambda v: v.stem if isinstance(v, Path) else v.code)
+def test_fix(path: Path, d: Diagnostic) -> None:
+    assert d.fix is not None and d.fix.title
+    text = path.read_text(encoding="utf-8")
+    assert d.fix.span.source.text == text, "an edit of a file that the user did not ask about"
+    fixed = applied(text, d.fix)
+    assert fixed != text
+    again = found_in(path, fixed)
+    assert not is_told(again, d, d.fix), to_text(again)
+    if len(found_in(path)) == 1 and d.code != "A203":
+        assert [a.code for a in again if a.severity == "error"] == [], to_text(again)
+
+
+def test_a_fix_that_changes_nothing_would_be_seen() -> None:
+    path = ERRORS / "A101.arch"
+    (d,) = found_in(path)
+    idle = Fix(Span(d.fix.span.source, 0, 0), "# still wrong\n", "add a comment")  # type: ignore[union-attr]
+    assert is_told(found_in(path, applied(path.read_text(encoding="utf-8"), idle)), d, idle)
+
+
+# ---- pages of `archdsl explain` ----
+
+EXAMPLES = [
+    (code, kind, re.sub(r"(?m)^    ", "", found[2]))
+    for code, (_, page) in sorted(CODES.items())
+    for found in re.finditer(r"(?m)^(Wrong|Right):\n\n((?:    .*\n?|\n)+)", page + "\n")
+    for kind in [found[1]]
+]
+
+
+@pytest.mark.parametrize(("code", "kind", "text"), EXAMPLES, ids=lambda v: v if len(v) < 6 else "")
+def test_examples_of_the_pages(code: str, kind: str, text: str) -> None:
+    found = found_in(ERRORS / "page.arch", text)
+    assert {d.code for d in found} == ({code} if kind == "Wrong" else set()), to_text(found)
+
+
+def test_pages_have_examples() -> None:
+    assert len(EXAMPLES) >= 80
+    assert {code for code, kind, _ in EXAMPLES if kind == "Wrong"} >= set(CODES) - set(MADE) - {"A302"}
+
+
+# ---- lints ----
+
+
+def lints(text: str) -> list[tuple[str, int]]:
+    return [(d.code, d.span.line) for d in found_in(ERRORS / "lint.arch", text) if d.span is not None]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("conv3-64 x2", ["L101"]),
+        ("conv3-64 x5", ["L101"]),
+        ("conv3-64; bn; dropout(0.1); conv3-64", ["L101"]),
+        ("conv3-64; relu; conv3-64", []),
+        ("conv3-64; maxpool; conv3-64", []),
+        ("conv3-64(act=none); conv3-64", []),
+        ("default conv(act=none)\nconv3-64 x2", []),
+        ("default conv(act=relu)\nconv3-64 x2", []),
+        ("conv3-64 as a; conv3-64; add [ identity | @a ]; relu", []),
+        ("concat [ conv3-8 | conv5-8 ]; conv1-8", []),
+        ("conv3-64 x2 # archdsl: ignore[L101]", []),
+        ("conv3-64 x2 # archdsl: ignore[L102]", ["L101"]),
+        ("conv3-64 x2 # archdsl: ignore[L102, L101]", []),
+        ("{ conv3-64/2; relu } x3", []),
+        ("{ conv3-64; relu } x3", []),
+        ("maxpool3/2(p=1) x2", []),
+        ("default conv(act=relu)\nconv3-64/2 x3", ["L102"]),
+        ("default conv(act=relu)\nconv3-64/1 x3", []),
+        ("default conv(act=relu)\nconv3-64 x3/2", []),
+        ("default conv(act=relu)\nconv3-64/2 x3 # archdsl: ignore[L102]", []),
+    ],
+)
+def test_lints(body: str, told: list[str]) -> None:
+    assert [code for code, _ in lints(f"arch net {{\ninput 3x32x32\n{body}\n}}")] == told
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ("224x224x3", ["L103"]),
+        ("28x28x1", ["L103"]),
+        ("3x224x224", []),
+        ("1x28x28", []),
+        ("64x1x1", []),
+        ("3xHxW", []),
+    ],
+)
+def test_channels_last(shape: str, told: list[str]) -> None:
+    assert [code for code, _ in lints(f"input {shape}\nconv3-64; relu\n")] == told
+
+
+def test_shipped_specs_draw_no_lint() -> None:
+    paths = sorted(specs_root().rglob("*.arch"))
+    assert len(paths) >= 25
+    assert [(path.name, d.code) for path in paths for d in found_in(path)] == []
+
+
+# ---- words from elsewhere ----
+
+
+@pytest.mark.parametrize(
+    ("wrong", "known", "right"),
+    [
+        ("RELU", ["relu", "relu6"], "relu"),
+        ("steam", ["Stem"], "Stem"),
+        ("F", ["f", "F"], "F"),
+        ("clases", ["classes", "k"], "classes"),
+        ("zzz", ["classes"], None),
+        ("x", [], None),
+    ],
+)
+def test_did_you_mean(wrong: str, known: list[str], right: str | None) -> None:
+    assert did_you_mean(wrong, known) == right
+
+
+@pytest.mark.parametrize(
+    ("line", "step"),
+    [
+        ("nn.Conv2d(3, 64, 3)", "conv3-64(p=0)"),
+        (
+            "self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)",
+            "conv7-64/2(bias=false)",
+        ),
+        ("nn.Conv2d(64, 64, (1, 7), padding='same'),", "conv1x7-64(p=same)"),
+        ("nn.Conv2d(in_channels=3, out_channels=8, kernel_size=1)", "conv1-8"),
+        ("nn.Conv2d(64, 64, 3, padding=1, groups=64)", "conv3-64(groups=64)"),
+        ("layers.Conv2D(32, 3, activation='relu')", "conv3-32(p=0, act=relu)"),
+        ("layers.Dense(10, activation='softmax')", "fc-10(act=softmax)"),
+        ("nn.ConvTranspose2d(64, 32, 2, stride=2)", "upconv2-32/2"),
+        ("nn.MaxPool2d(3, 2, 1)", "maxpool3/2(p=1)"),
+        ("nn.MaxPool2d(2)  # halve", "maxpool2"),
+        ("nn.AvgPool2d(7)", "avgpool7"),
+        ("nn.AdaptiveAvgPool2d((1, 1))", "gap"),
+        ("nn.AdaptiveAvgPool2d((7, 7))", None),
+        ("nn.Linear(512 * 7 * 7, 4096)", "fc-4096"),
+        ("nn.BatchNorm2d(64)", "bn"),
+        ("nn.ReLU(inplace=True)", "relu"),
+        ("nn.Dropout(p=0.5)", "dropout(0.5)"),
+        ("nn.LSTM(64, 64)", None),
+        ("x = torch.cat(x, 1)", None),
+        ("nn.Conv2d(3, width * 2, 3)", None),
+    ],
+)
+def test_lines_of_python(line: str, step: str | None) -> None:
+    assert python_call(line) == step
+    if step is not None:
+        assert api.loads(f"input 64x32x32\n{step}").layers
+
+
+def test_calls_that_are_no_step() -> None:
+    assert as_step("GRU", ["3"], {}) is None
+    assert as_step("Conv2d", [], {}) is None
+    assert as_step("Conv2d", ["3", "64"], {}) is None
+    assert as_step("MaxPool2d", ["k + 1"], {}) is None
+
+
+def test_goldens_are_checked_and_can_be_missing(tmp_path: Path) -> None:
+    """A golden that is gone fails with the way to write it."""
+    program = "import sys; sys.path.insert(0, 'tests'); from pathlib import Path; import test_errors as t;"
+    program += f"t.compare(Path({str(tmp_path)!r}) / 'A001.txt', 'x')"
+    environment = {k: v for k, v in os.environ.items() if k != "ARCHDSL_UPDATE_GOLDEN"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ERRORS.parent.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0 and "ARCHDSL_UPDATE_GOLDEN=1 pytest" in done.stderr
