@@ -355,7 +355,8 @@ def _hyphenated(head: syntax.Name, width: syntax.Name) -> Diagnostic | None:
 def _end_of_arguments(step: syntax.Step) -> int:
     """Just after the `)` of a step's arguments."""
     last = step.arguments[-1].span.stop if step.arguments else step.head.span.stop  # type: ignore[union-attr]
-    return step.span.source.text.index(")", last) + 1
+    close = step.span.source.text.find(")", last, step.span.stop + 1)
+    return close + 1 if close >= 0 else last
 
 
 def _filled(

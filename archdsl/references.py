@@ -136,11 +136,11 @@ class References:
             place = names.place(label)
             self.report(
                 "A107",
-                f"`{label}` is a side head, and no step can go on from it",
+                f"`{label}` names an output that `aux` makes, and no step can go on from it",
                 span,
                 label="computed in training only",
-                related=(Related(place, "the head"),) if place is not None else (),
-                hint="label the step before the head, and go on from that",
+                related=(Related(place, "the output"),) if place is not None else (),
+                hint="label the step before the `aux`, and start from that",
             )
             return
         if names.sees(label) or self.missed(label, Fix(span, "", "")):

@@ -47,6 +47,7 @@ class Layers(Findings):
         self.made_by: dict[int, syntax.Step] = {}  # by the node's index
         self.children: list[Region] = []  # of the region being built
         self._targets: dict[int, Target | None] = {}
+        self._unknown: set[tuple[str, int]] = set()
         self._ops: dict[Any, tuple[Op, ...] | None] = {}
         self._inferred: dict[Any, Inferred] = {}
         self._kept: list[Defaults] = []  # alive as long as the caches that are keyed by their identity
@@ -326,7 +327,13 @@ class Layers(Findings):
         """What a step's head means; None if nothing, which names.py has reported."""
         key = id(step)
         if key not in self._targets:
+            name = (step.head.name if isinstance(step.head, syntax.Name) else "", id(frame.module))
+            if name in self._unknown:  # told by names.py; looking for what was meant takes long
+                self._targets[key] = None
+                return None
             found = resolve(step.head, frame.module)
+            if isinstance(found, Diagnostic):
+                self._unknown.add(name)
             usable = not isinstance(found, Diagnostic) and fits(step, found)
             self._targets[key] = found if usable else None  # type: ignore[assignment]
         return self._targets[key]

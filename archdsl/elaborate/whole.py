@@ -225,6 +225,10 @@ class _Elaborator(Steps):
         wanted = self.value(argument.value, scope)
         if actual is None or wanted is None or not known(actual):
             return
+        if isinstance(wanted, bool) or not isinstance(wanted, (int, float)):
+            if not isinstance(wanted, Word):  # a word that stands for nothing has been told
+                self.report("A105", f"`{figure}` must be a number, not {shown(wanted)}", argument.value.span)
+            return
         text = argument.value.text if isinstance(argument.value, syntax.Number) else ""
         words = {"params": "parameters", "macs": "MACs", "flops": "FLOPs", "total": "parameters and buffers"}
         if matches_figure(actual, wanted, text):
