@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import linecache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,7 +46,7 @@ def _namespace(text: str, name: str) -> dict[str, Any]:
     import sys
     import types
 
-    digest = f"{hash(text) & 0xFFFFFFFF:08x}"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]  # the same in every process, so that pickles load
     file = f"<archdsl {name} {digest}>"
     module_name = f"archdsl_built_{name}_{digest}"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)

@@ -231,8 +231,8 @@ def identifiers(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     return found
 
 
-OWN_WORDS = frozenset("self super torch nn x i aux taps outputs tensors layer name range".split())
-"""What the emitted methods call things themselves."""
+OWN_WORDS = frozenset("self super torch nn x i aux taps outputs tensors layer name range len l".split())
+"""What the emitted methods call things themselves, and `l`, which reads as 1."""
 
 
 @dataclass
@@ -368,15 +368,15 @@ class _Lowering:
         title = shortcut.title if shortcut is not None else "shortcut: identity"
         signature = dict(region.arguments)["signature"]
         into.members.append(Member(name, construct, True, region.span, title, add.shape, signature))
-        operands = into.operands((add.inputs[0], region.inputs[0]))
+        skip = region.inputs[0] if shortcut is not None else add.inputs[1]
+        operands = into.operands((add.inputs[0], skip))
         into.statements.append(
             Statement(region.output, f"{{0}} + self.{name}({{1}})", operands, True, member=name, branch=branch)
         )
 
     def switched(self, region: Region, attribute: str, on: bool, into: _Open, branch: bool) -> None:
         """A skip that is there only where shapes agree: a block's instances share a class and switch it."""
-        stream = region.inputs[0]
-        body = self.nodes[region.output].inputs[0] if on else region.output
+        body, stream = self.nodes[region.output].inputs if on else (region.output, region.inputs[0])
         value = region.output
         if not on:
             value = into.renamed[region.output] = ~region.output  # no node stands for a sum that is not made
@@ -397,6 +397,8 @@ class _Lowering:
         inputs = into.operands(self.inputs_of(region, construct))
         shape = self.nodes[region.output].shape
         into.members.append(Member(region.name, construct, False, region.span, region.title, shape))
+        if region.output < region.start:
+            return  # it hands on a tensor that was there before: its layers are dead
         holes = ", ".join(f"{{{i}}}" for i in range(len(inputs)))
         template = f"self.{region.name}({holes})"
         aux = region.kind == "aux"
@@ -509,6 +511,11 @@ class _Lowering:
         container = Construct("container", target, (target, kinds), runs=runs)
         name = region.name
         into.members.append(Member(name, container, False, region.span, region.title, shape))
+        if region.output < region.start:
+            return
+        if any(child.output < child.start for child in region.children if child.start != child.stop):
+            self.unrolled(region, inputs, outputs, into, branch)
+            return
         if chained and self._read_after(region, [c.output for c in region.children][:-1]):
             self.unrolled(region, inputs, [c.output for c in region.children], into, branch)
             return
@@ -533,6 +540,8 @@ class _Lowering:
         self, region: Region, inputs: list[tuple[int, ...]], outputs: list[int], into: _Open, branch: bool
     ) -> None:
         for i, (operands, output) in enumerate(zip(inputs, outputs, strict=True)):
+            if output < region.children[i].start:
+                continue
             holes = ", ".join(f"{{{k}}}" for k in range(len(operands)))
             template = f"self.{region.name}[{i}]({holes})"
             into.statements.append(Statement(output, template, operands, member=region.name, branch=branch))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from dataclasses import field
 from fractions import Fraction
 from functools import cached_property
@@ -248,29 +247,65 @@ class Network:
     def hash(self) -> str:
         """Hex digest of what is computed: ops, wiring, shapes. Names, labels, the order of independent steps and
         sugar don't change it; anything that changes a weight's shape or a result does."""
-        digests: list[bytes] = []
-        memo: dict[int, str] = {}
-        for node in self.nodes:
-            inputs = [digests[i] for i in node.inputs]
-            if node.kind == "identity":
-                digests.append(inputs[0])
+        inputs = self._meant_inputs()
+        texts: dict[int, str] = {}
+        up: list[bytes] = []  # of each node: what it computes
+        for node, sources in zip(self.nodes, inputs, strict=True):
+            if sources is None:
+                up.append(b"")
                 continue
-            if node.kind == "fc" and self.nodes[node.inputs[0]].kind == "flatten":
-                inputs = [digests[self.nodes[node.inputs[0]].inputs[0]]]
-            if node.kind in COMMUTATIVE:
-                inputs.sort()
-            text = memo.get(id(node.op))
+            text = texts.get(id(node.op))
             if text is None:
-                text = memo[id(node.op)] = f"{node.kind} {op_arguments(node.op)}"
+                text = texts[id(node.op)] = f"{node.kind} {op_arguments(node.op)}"
+            parts = [up[i] for i in sources]
+            if node.kind in COMMUTATIVE:
+                parts.sort()
             shape = str(node.shape) if not node.inputs else ""
-            digests.append(hashlib.sha256(b"\0".join([text.encode(), shape.encode(), *inputs])).digest())
-        # Two equal branches with weights of their own hash alike: the multiset of nodes tells them from one branch
-        # that is read twice.
-        skipped = {i for i, n in enumerate(self.nodes) if n.kind in ("identity", "flatten")}
-        counts = Counter(digest for i, digest in enumerate(digests) if i not in skipped)
-        leaves = sorted(f"{o.aux} {o.weight if o.aux else 1} {digests[o.node].hex()}" for o in self.outputs)
-        body = json.dumps([leaves, sorted((d.hex(), n) for d, n in counts.items())])
-        return hashlib.sha256(body.encode()).hexdigest()
+            up.append(_digest(text.encode(), shape.encode(), *parts))
+        # Equal layers with weights of their own compute alike so far. What reads each of them, and where, tells apart
+        # one that is read twice from two, and which of the two is read where.
+        readers: list[list[bytes]] = [[] for _ in self.nodes]
+        for output in self.outputs:
+            node_index = self._meant(output.node)
+            readers[node_index].append(f"out {output.aux} {output.weight if output.aux else 1}".encode())
+        places: list[bytes] = []
+        for index in range(len(self.nodes) - 1, -1, -1):
+            sources = inputs[index]
+            if sources is None:
+                continue
+            place = _digest(up[index], *sorted(readers[index]))
+            places.append(place)
+            for position, source in enumerate(sources):
+                order = 0 if self.nodes[index].kind in COMMUTATIVE else position
+                readers[source].append(_digest(str(order).encode(), place))
+        return _digest(*sorted(places)).hex()
+
+    def _meant(self, index: int) -> int:
+        """The node whose value this one only hands on: an identity's input, a flattened vector."""
+        node = self.nodes[index]
+        while node.kind == "identity" or (node.kind == "flatten" and len(self.nodes[node.inputs[0]].shape) == 1):
+            index = node.inputs[0]
+            node = self.nodes[index]
+        return index
+
+    def _meant_inputs(self) -> list[tuple[int, ...] | None]:
+        """Each node's inputs without sugar: `identity`, and the `flatten` that an fc does by itself. None for a node
+        that is sugar and nothing else."""
+        found: list[tuple[int, ...] | None] = []
+        wanted = bytearray(len(self.nodes))
+        for output in self.outputs:
+            wanted[self._meant(output.node)] = 1
+        for index, node in enumerate(self.nodes):
+            sources = [self._meant(i) for i in node.inputs]
+            if node.kind == "fc" and self.nodes[sources[0]].kind == "flatten":
+                sources = [self._meant(self.nodes[sources[0]].inputs[0])]
+            for source in sources if self._meant(index) == index else ():
+                wanted[source] = 1
+            found.append(tuple(sources))
+        for index, node in enumerate(self.nodes):
+            if self._meant(index) != index or (node.kind == "flatten" and not wanted[index]):
+                found[index] = None
+        return found
 
     def summary(self, depth: int = 1) -> str:
         """The table of steps, as `archdsl summary` prints it."""
@@ -291,6 +326,10 @@ VIEWS = frozenset({"flatten", "identity", "dropout", "droppath"})
 """Layers that, in evaluation, move no data."""
 
 COMMUTATIVE = frozenset({"add", "mul", "mean", "maximum"})
+
+
+def _digest(*parts: bytes) -> bytes:
+    return hashlib.sha256(b"\0".join(parts)).digest()
 
 
 def _elements(node: Node) -> Dim:

@@ -67,7 +67,8 @@ def _comment(text: str) -> str:
 
 
 def _file(span: Span) -> str:
-    return _comment(PurePath(span.source.name).as_posix())
+    """A file's name as it may stand in a docstring too: no quote, backslash or line break of it gets there."""
+    return re.sub(r"[^\w./ -]", "_", PurePath(span.source.name).as_posix())
 
 
 def _printable_helper(helper: str) -> str:

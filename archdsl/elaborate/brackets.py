@@ -176,11 +176,20 @@ class Brackets(Layers):
     def shortcut(
         self, step: syntax.Step, options: Any, stream: int, body: int, frame: Frame, name: str
     ) -> int | None:
-        """F(x) + shortcut(x)."""
+        """F(x) + shortcut(x).
+
+        The shortcut is the identity where the body keeps the channels and has no stride: what a network's weights are
+        must not depend on the size of its input, and a stride on a single pixel changes no shape.
+        """
         came, left = self.nodes[stream].shape, self.nodes[body].shape
-        agree = came == left
-        if options.shortcut == "match" and not agree:
+        agree = came[0] == left[0] and len(came) == len(left) and self.strides(stream, body) == (1, 1)
+        if options.shortcut == "match" and not (agree and came == left):
             return body
+        if agree and came != left:
+            agree = False
+            if options.shortcut in ("auto", "pad"):
+                self.cannot_match(step, stream, body, frame, asked=options.shortcut)
+                return None
         if options.scale != 1.0:
             body = self.part(_layer("scale", factor=options.scale), body, "scale", step, frame)  # type: ignore[assignment]
         if options.drop_path:
@@ -195,6 +204,11 @@ class Brackets(Layers):
             return None
         path = frame.namer.path(frame.namer.fresh("add"))
         return self.add(_ADD, (body, skip), path, step, frame)
+
+    def strides(self, stream: int, body: int) -> tuple[Any, ...]:
+        """Effective strides between two tensors."""
+        before, after = self.nodes[stream].jump, self.nodes[body].jump
+        return tuple(exact(Fraction(a) / Fraction(b)) for a, b in zip(after, before, strict=True))
 
     def part(self, op: Op, source: int, name: str, step: syntax.Step, frame: Frame) -> int | None:
         """One inserted layer that the author did not write by name."""
@@ -219,7 +233,7 @@ class Brackets(Layers):
     ) -> int | None:
         """A shortcut that gives the body's shape: a 1x1 projection, or option A's subsampling and zero channels."""
         came, left = self.nodes[stream].shape, self.nodes[body].shape
-        strides = tuple(_ratio(self.nodes[body].jump[i], self.nodes[stream].jump[i]) for i in (0, 1))
+        strides = self.strides(stream, body)
         if len(came) != 3 or len(left) != 3:
             self.cannot_match(
                 step, stream, body, frame, "a shortcut joins images, and one of them is a vector"
@@ -386,7 +400,3 @@ def _layer(name: str, **arguments: Any) -> Op:
 
 
 _ADD = _layer("add")
-
-
-def _ratio(after: Any, before: Any) -> Any:
-    return exact(Fraction(after) / Fraction(before))

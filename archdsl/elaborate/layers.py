@@ -18,7 +18,7 @@ from archdsl.network import Kind, Node, Region
 from archdsl.ops import LAYERS
 from archdsl.ops.base import LIMIT, Op, Shape, ShapeError, Window, written
 from archdsl.source import Source, Span
-from archdsl.symbolic import Dim, TooLarge, known, larger
+from archdsl.symbolic import Dim, Expression, TooLarge, known, larger
 from archdsl.values import LayerCall, Value, ValueProblem, Word, evaluate, shown, whole
 
 MOST_LAYERS = 200_000
@@ -112,6 +112,10 @@ class Layers(Findings):
                     values[name] = default.value
                     spans.setdefault(name, default.span)
         values.update(given)
+        for name, value in values.items():
+            if isinstance(value, Expression):
+                self.problem("A206", f"`{name}` must be known when compiling, and {value} is not", spans[name], frame)
+                return None
         try:
             for name in layer.layers:
                 if name in values:
@@ -389,8 +393,6 @@ class Layers(Findings):
 
     def reads(self, start: int, entered: int) -> tuple[int, ...]:
         """Nodes before `start` that those after it read: the stream first."""
-        if len(self.nodes) - start == 1:
-            return tuple(dict.fromkeys(self.nodes[start].inputs))
         seen: dict[int, None] = {}
         for region_node in self.nodes[start:]:
             for source in region_node.inputs:
@@ -434,7 +436,7 @@ def _see(window: Window, sources: list[Any]) -> tuple[tuple[Any, Any], tuple[Any
         return sources[0].extent, sources[0].jump
     field, jump = [], []
     for axis in (0, 1):
-        sides = [exact(s.extent[axis] + (extent[axis] - 1) * s.jump[axis]) for s in sources]
+        sides = [s.extent[axis] + _steps(extent[axis] - 1, s.jump[axis]) for s in sources]
         largest = sides[0]
         for side in sides[1:]:
             largest = max(largest, side) if not _symbolic(largest, side) else larger(largest, side)
@@ -447,6 +449,11 @@ def _see(window: Window, sources: list[Any]) -> tuple[tuple[Any, Any], tuple[Any
 def _is_plain(span: Span) -> bool:
     """Whether a place holds one number, which can be replaced by another."""
     return re.fullmatch(r"[0-9][0-9x_]*", span.text) is not None
+
+
+def _steps(count: Any, jump: int | Fraction) -> Any:
+    """Input pixels over so many output positions; of an enlarged image, the whole ones."""
+    return count * jump if isinstance(jump, int) else (count * jump.numerator) // jump.denominator
 
 
 def _symbolic(*values: Any) -> bool:

@@ -239,7 +239,7 @@ class _Elaborator(Steps):
             f"the published figure is {text or shown(wanted)} {words.get(figure, figure)}, and this network has {actual:_}",
             argument.span,
             label=f"{abs(difference):_} too {'many' if difference > 0 else 'few'}".replace(".0", ""),
-            notes=tuple(_reasons(network, figure, difference, wanted)),
+            notes=tuple(_reasons(network, figure, difference, wanted))  # type: ignore[arg-type],
             hint="a layer, a width or a bias differs from the paper, or the figure counts something else",
         )
 
@@ -264,15 +264,23 @@ class _Elaborator(Steps):
         if self.input_shape is not None:
             given = self.input_shape
             if shape is not None and len(shape) == len(given):
-                for dim, size in zip(statement.shape.dims, given, strict=True):
-                    if isinstance(dim, syntax.Name) and not known(frame.variables.get(dim.name, 0)):
-                        frame.variables[dim.name] = size
+                self._bind_symbols(statement, given, frame)
             self.resized = given != shape
             self.overridden |= self.resized
             shape = given
         if shape is None:
             return None
         return self.image(shape, statement.span, frame)
+
+    def _bind_symbols(self, statement: syntax.Input, given: tuple[int, ...], frame: Frame) -> None:
+        """Give the text's open sizes the caller's numbers."""
+        bound: dict[str, int] = {}
+        for dim, size in zip(statement.shape.dims, given, strict=True):
+            if isinstance(dim, syntax.Name) and not known(frame.variables.get(dim.name, 0)):
+                if bound.setdefault(dim.name, size) != size:
+                    message = f"`{dim.name}` can't be {bound[dim.name]} and {size} at once"
+                    self.report("A105", message, dim.span, hint="give an input whose sizes agree where the text's do")
+        frame.variables.update(bound)
 
     def image(self, shape: Shape, span: Span, frame: Frame) -> int:
         """Node 0. Sizes that the text leaves open are symbols from here on."""
