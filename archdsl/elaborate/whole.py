@@ -239,7 +239,7 @@ class _Elaborator(Steps):
             f"the published figure is {text or shown(wanted)} {words.get(figure, figure)}, and this network has {actual:_}",
             argument.span,
             label=f"{abs(difference):_} too {'many' if difference > 0 else 'few'}".replace(".0", ""),
-            notes=tuple(_reasons(network, figure, difference, wanted))  # type: ignore[arg-type],
+            notes=tuple(_reasons(network, figure, difference, wanted)),  # type: ignore[arg-type]
             hint="a layer, a width or a bias differs from the paper, or the figure counts something else",
         )
 
