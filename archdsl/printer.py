@@ -68,7 +68,7 @@ def _comment(text: str) -> str:
 
 def _file(span: Span) -> str:
     """A file's name as it may stand in a docstring too: no quote, backslash or line break of it gets there."""
-    return re.sub(r"[^\w./ -]", "_", PurePath(span.source.name).as_posix())
+    return re.sub(r"[^\w./ <>-]", "_", PurePath(span.source.name).as_posix())
 
 
 def _printable_helper(helper: str) -> str:
@@ -286,7 +286,11 @@ class _Forward:
         if statement.aux:
             return self.heads[statement.member or ""]
         reserved = {*self.variables.values(), *self.heads.values()}
-        for operand in statement.operands:
+        operands = statement.operands
+        if statement.loop:  # what the loop passes along is read until its last round
+            last = {**last, **dict.fromkeys(operands[1:], position + 1)}
+            operands = operands[:1] if operands[0] not in operands[1:] else ()
+        for operand in operands:
             name = self.text.get(operand, "")
             if holders.get(name) == operand and last.get(operand, -1) <= position and name not in reserved:
                 return name

@@ -306,9 +306,13 @@ def merge(kind: str, env: Env, streams: list[Stream]) -> Stream:
 
 def add_shortcut(env: Env, came: Stream, body: Stream, how: str, scale: float) -> Stream:
     """F(x) + x, with the shortcut that the reference describes."""
-    world, agree = env.world, came.shape == body.shape
-    if how == "match" and not agree:
+    world = env.world
+    # Whether weights are needed must not depend on the image's size: a stride on one pixel changes no shape.
+    agree = len(came.shape) == len(body.shape) and came.shape[0] == body.shape[0] and came.jump == body.jump
+    if how == "match" and not (agree and came.shape == body.shape):
         return body
+    if how != "projection" and agree and came.shape != body.shape or how == "identity" and not agree:
+        raise Refused("a shortcut can't match")
     scaled = Stream(body.x * scale, body.jump)
     if how == "projection" or how in ("auto", "pad") and not agree:
         if came.x.dim() != 4 or body.x.dim() != 4:
@@ -341,7 +345,7 @@ def add_shortcut(env: Env, came: Stream, body: Stream, how: str, scale: float) -
 
 ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh", "silu", "hswish", "hsigmoid", "gelu", "prelu")
 LABELS = (
-    *"a b c d e f g h u v w y z a1 y1 s1 mid stem skip c3 conv1 add1 relu1 block_1 shortcut out main".split(),
+    *"a b c d e f g h u v w y z a1 y1 s1 mid stem skip c3 conv1 add1 relu1 block_1 shortcut main".split(),
     *"x i nn torch aux taps tensors outputs layer name range self super x_ Linear ConvBn list print".split(),
 )
 PARAMETERS = ("f", "k", "n", "width", "x", "i", "in_channels", "out_channels", "project", "stride", "lambda", "g")
@@ -509,7 +513,7 @@ class Drawing:
                 around = sum(squares[:, i : i + channels] for i in range(3))
                 return Stream(s.x / (1 + 0.25 / 3 * around) ** 0.75, s.jump)
             if kind == "shuffle":
-                channels, height, width = image(s)
+                channels, _, _ = image(s)
                 if channels % 2:
                     raise Refused("odd")
                 return Stream(s.x.unflatten(1, (2, channels // 2)).transpose(1, 2).flatten(1, 2), s.jump)
@@ -734,7 +738,7 @@ class Drawing:
         inside = self.sandbox(env)
         inside.top = inside.top and not own
         outer = set(self.labels)
-        steps, result = self.body(inside, stream)
+        steps, _ = self.body(inside, stream)
         self.counts[f"group {form}"] += 1
         text = f"{{ {join(steps)} }}"
         if form == "plain":
@@ -763,7 +767,7 @@ class Drawing:
         inside = self.sandbox(env)
         branches: list[list[Step]] = []
         shapes: list[tuple[int, ...]] = []
-        for index in range(count):
+        for _ in range(count):
             fitting = None
             for _ in range(4):
                 labels = set(self.labels)
@@ -839,7 +843,7 @@ class Drawing:
 
     def gap(self) -> Step:
         def run(e: Env, s: Stream, after: Any) -> Stream:
-            _, height, width = image(s)
+            image(s)
             e.world.layers += 1
             return Stream(s.x.mean((2, 3), keepdim=True), s.jump)
 
@@ -930,7 +934,6 @@ class Drawing:
             return None
         inside = self.sandbox(env)
         inside.top = False
-        outer = set(self.labels)
         steps, _ = self.body(inside, stream, 2)
         steps.append(Step("relu", lambda e, s, after: Stream(torch.clamp(s.x, min=0), s.jump)))
         name = self.fresh(LABELS, self.labels)
@@ -938,8 +941,7 @@ class Drawing:
 
         def run(e: Env, s: Stream, after: Any) -> Stream:
             result = run_all(steps, e.copy(top=False), s)
-            e.world.heads[name] = (0.3, result.x)
-            e.tensors[name] = result
+            e.world.heads[name] = (0.3, result.x)  # an output, and nothing that a step could go on from
             return s
 
         return Step(f"aux(0.3) {{ {join(steps)} }} as {name}", run)

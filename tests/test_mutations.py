@@ -26,9 +26,14 @@ from archdsl.source import Source
 COUNT = 10_000
 SECOND = 1.0
 WORD = re.compile(r"\d[\d_.]*|\w+|->|//|[^\w\s]|\n|[ \t]+")
-DICTIONARY = """conv3-64 maxpool relu concat add mul residual aux carry @a @b @c2 as a as b -> 64x8x8 x2 x3/2 x1000 { } [ ] ( ) |
-; / - = , . " # \n block arch use default let if else input output expect in.c none true 0 1 -1 2 3.5 1e9 4.09G 10_000
-x(in.c) (in.c // 0) 3xHxW _x_ é \t \\ \0 🙂 ' f(1) block_f() { f } norm=bn act=relu p=same groups=3 shortcut=pad fc-10 gap""".split(" ")
+DICTIONARY = [
+    *"conv3-64 maxpool relu concat add mul residual aux carry @a @b @c2 as -> x2 x3/2 x1000 { } [ ] ( ) | ; / - = , .".split(),
+    *"arch block use default let if else input output expect in.c none true 0 1 -1 2 3.5 1e9 4.09G 10_000 x(in.c)".split(),
+    *"3xHxW _x_ f(1) norm=bn act=relu p=same groups=3 shortcut=pad fc-10 gap x(1-1) 99999999999999999999 1e400".split(),
+    *(" ", "\n", "\t", "\\", "\0", "\r", "é", "🙂", "'", '"', "#", "as a", "as b", "-> 64x8x8", "block f() { f() }", "f()"),
+    *("(in.c // 0)", "(1 / 0)", "(1 % 0)", "(2 - 5)", "(not 3)", "(0.5 * in.c)", "round8(in.c)", "min(1)", "(in.q)", "in.h"),
+    *("let q = 1.5", "if in.c > 2 { relu } else { tanh }", "concat [ identity | @a ]", "expect(params=relu)", "output @a, @a"),
+]
 
 
 def shipped() -> list[Path]:

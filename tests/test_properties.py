@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,16 @@ def test_accepted_exactly_where_torch_can_run_it(drawings):
 # ---- what is inferred ----
 
 
+def noting(name: str, calls: dict[str, list[tuple[int, ...]]]) -> Any:
+    """A hook that notes the shape that a module gives, each time it is called."""
+
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            calls.setdefault(name, []).append(tuple(output.shape[1:]))
+
+    return hook
+
+
 def test_counts_and_shapes_are_the_meaning_s(accepted):
     for seed, drawn, network in accepted:
         world, outputs = drawn.run()
@@ -141,11 +152,7 @@ def test_every_shape_and_count_is_torch_s(accepted, training):
         paths = dict(model.named_modules())
         calls: dict[str, list[tuple[int, ...]]] = {}
         for name, module in paths.items():
-            module.register_forward_hook(
-                lambda _m, _i, y, name=name: calls.setdefault(name, []).append(tuple(y.shape[1:]))
-                if isinstance(y, torch.Tensor)
-                else None
-            )
+            module.register_forward_hook(noting(name, calls))
         result = model(torch.empty(2, *network.input, device="meta"))
         for output in network.outputs:
             if training or not output.aux:
@@ -361,14 +368,16 @@ def alike(network: Network, region: Any) -> Any:
                 [network.nodes[i].op.lower(*(network.nodes[j].shape for j in network.nodes[i].inputs)) for i in range(c.start, c.stop)]
                 for c in child.children
             ]
-            found.append(tuple(one == two for one, two in zip(copies, copies[1:], strict=False)))
+            found.append(tuple(one == two for one, two in pairwise(copies)))
     return tuple(found)
 
 
 def region_path(network: Network, region: Any) -> str:
     """The module path that the region's nodes share."""
-    names = [network.nodes[i].name for i in range(region.start, region.stop)]
-    return os.path.commonprefix(names).rpartition(".")[0]
+    first, *rest = (network.nodes[i].name.split(".")[:-1] for i in range(region.start, region.stop))
+    while any(path[: len(first)] != first for path in rest):
+        first = first[:-1]
+    return ".".join(first)
 
 
 # ---- anything that can be drawn ----
@@ -390,3 +399,58 @@ def test_whatever_is_drawn(drawn):
         result = outputs_of(network, model(fill("image", (2, *drawn.input))))
     assert set(result) == set(outputs)
     assert all(close(result[name], tensor) for name, tensor in outputs.items())
+
+
+WERE_WRONG = {
+    "copies that each start elsewhere": "arch n { input 4x8x8; relu as a; { @a; maxpool } x2 }",
+    "copies within a head that start elsewhere": "arch n { input 4x8x8; relu as a; aux(1) { { residual { @a } } x2; relu }; gap }",
+    "a skip in some copies": "arch n { input 4x5x3; dwconv3/2; inverted(2, 4, 2) x3 }",
+    "a skip in some copies of copies": "block b(g) { inverted(2, 4, 2) x2 }\narch n { input 4x3x6; b(1) x3; identity }",
+    "a class used by one instance only": "block head(f, s=1) { residual(shortcut=pad, scale=0.25) { conv3-1/s; conv1-4 } }\n"
+    "arch n { input 1x7x11; residual { { head(2) x3/2 } x2 } }",
+    "a residual of an older tensor": "arch n { input 1x7x10; gelu as v; tanh; residual { @v } }",
+    "a residual of a parameter": "arch n { input 4x5x7; relu as w; t(@w) x2 }\nblock t(@skip) { residual { @skip } }",
+    "a block that gives back what it was passed": "block t(@skip) { sigmoid; @skip }\n"
+    "arch n { input 3x5x11; residual { { bn } as s; basic(4, s=1) }; t(@s) x1 }",
+    "a copy that gives back what is older": "arch n { input 1x6x6; concat [ { relu } as a; relu | { pad; @a } x1 ] }",
+    "a block that computes what nobody reads": "block c(@y) { conv3-4 }\nblock h(k, @x) { relu x(k - 1); @x }\n"
+    "arch n { input 3x8x9; avgpool as l; c(@l); h(4, @l) x1; bottleneck(4) }",
+    "a loop that reads what its variable could overwrite": "block h(@x) { residual(shortcut=match) { conv1-4 }; { @x; relu; maxpool } x3 }\n"
+    "arch n { input 3x9x7; lrn as b; h(@b) }",
+    "two labels of one tensor": "arch n { input 4x8x8; conv3-4 as a; @a as b; relu }",
+    "labels that become one variable": "arch n { input 4x8x8; conv3-4 as taps; conv3-4 as taps_; add [ @taps | @taps_ ]; relu }",
+    "a parameter named as a class": "block b(ConvBn, Linear) { conv3-ConvBn(norm=bn); fc-Linear; fc-(2*Linear) }\n"
+    "arch n { input 4x8x8; concat [ b(3, 4) | b(5, 6) ] }",
+    "a parameter named _": "block s(_, f) { conv3-8; conv3-f/_ x3 }\narch n { input 8x18x18; s(1, 4); s(2, 5); s(1, 6) }",
+    "parameters with two underscores": "block b(f, __s=1, __class__=2) { conv3-f/__s; conv3-__class__ }\n"
+    "arch n { input 4x8x8; b(3); b(5, 2, 4) }",
+    "a first copy that differs in some instances": "block b(f) { conv3-f x4 }\narch n { input 4x8x8; b(4); b(6); b(6) }",
+    "a carry that begins with its own stream": "arch n { input 4x8x8; relu as a; carry(p=@a) { { add [ conv3-4 | @p ] } x3; relu } }",
+    "a carry whose last tensor is read": "arch n { input 4x8x8; relu as a; tanh; "
+    "carry(p=@a) { { add [ conv3-4 | @p ] } x3; concat [ identity | @p ] }; concat [ identity | @a ] }",
+}
+"""Small specs that a version of the compiler printed wrongly."""
+
+
+@pytest.mark.parametrize("name", WERE_WRONG)
+def test_what_was_wrong_once(name):
+    network = archdsl.loads(WERE_WRONG[name])
+    torch.manual_seed(1)
+    model = archdsl.build(network).double()
+    taps = [label for label, _ in network.taps]
+    options: dict[str, Any] = {"taps": taps} if taps else {}
+    if any(output.aux for output in network.outputs):
+        options["aux"] = True
+    x = torch.randn(3, *network.input, dtype=torch.float64)
+    with torch.no_grad():
+        for tensor in [*model.parameters(), *model.buffers()]:
+            if tensor.is_floating_point():
+                tensor.copy_(torch.rand_like(tensor) + 0.1 - 0.5 * (tensor.dim() > 1))
+        for training in (True, False):
+            model.train(training)
+            values = evaluate(network, model, x, training)
+            result = outputs_of(network, model(x, **options))
+            wanted = {o.name: o.node for o in network.outputs} | dict(network.taps)
+            assert set(result) == set(wanted)
+            for key, index in wanted.items():
+                assert close(result[key], values[index]), f"{key}\n{archdsl.emit(network)}"
