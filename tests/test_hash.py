@@ -195,7 +195,7 @@ def test_a_parameter_changes_the_hash():
 def test_drawn_specs_renamed():
     """Other labels, other block names, no comments, other blanks: the same network."""
     compared = 0
-    for seed in range(300):
+    for seed in range(180):
         drawn = drawn_from(random.Random(seed), wild=0.0)
         try:
             network = archdsl.loads(drawn.text)
@@ -213,7 +213,7 @@ def test_drawn_specs_renamed():
             continue  # a label that is a tensor parameter too
         assert other.hash == network.hash, f"seed {seed}\n{drawn.text}\n{text}"
         compared += 1
-    assert compared > 100
+    assert compared > 60
 
 
 def test_drawn_specs_changed():
