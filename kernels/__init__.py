@@ -1,1 +1,1 @@
-"""Triton kernels, one file each, imported as `archdsl.kernels.<name>`. None needs a GPU to be imported."""
+"""The place of the Triton kernels, one file each, imported as `archdsl.kernels.<name>`. None is written yet."""

@@ -21,7 +21,7 @@ FIXED = {
 """Spec: torchvision's name. Their first fc wants the size that the spec states."""
 
 ANY_SIZE = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "mobilenet_v2")
-DEEP = ("resnet101", "resnet152")
+DEEP = ("mobilenet_v2", "resnet101", "resnet152")
 """Blocks of ResNet-50, more of them: the small images will do."""
 
 SIDE_HEADS = {"googlenet_bn": "googlenet", "inception_v3": "inception_v3"}
