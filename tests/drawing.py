@@ -14,7 +14,8 @@ from __future__ import annotations
 import random
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -22,6 +23,17 @@ from typing import Any, NamedTuple
 import torch
 from hypothesis import strategies as st
 from torch.nn import functional as F
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Tensors of a few hundred numbers: on a busy machine more threads only wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Refused(Exception):

@@ -14,15 +14,24 @@ import re
 import subprocess
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from drawing import one_thread
 from torch import nn
 
 import archdsl
 from archdsl.api import load, shipped_names
 from archdsl.ops import LAYERS
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    with one_thread():
+        yield
+
 
 # ---- length ----
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterator
 
 import pytest
-from drawing import LABELS, drawn_from
+from drawing import LABELS, drawn_from, one_thread
 
 import archdsl
 from archdsl.api import shipped_names
 
 BLOCK = "block b(f, s=1) { conv3-f/s; relu }\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 def hash_of(body: str, blocks: str = "") -> str:

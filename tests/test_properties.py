@@ -13,13 +13,14 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from drawing import Drawn, Refused, drawn_from, fill, specs
+from drawing import Drawn, Refused, drawn_from, fill, one_thread, specs
 from hypothesis import HealthCheck, Phase, given, settings
 from torch import nn
 
@@ -42,6 +43,12 @@ SEEDS = range(600)
 
 RANDOM = frozenset({"dropout", "droppath", "mean"})
 """Kinds that draw random numbers while training."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 def loaded(text: str) -> Network | None:
@@ -76,7 +83,6 @@ def outputs_of(network: Network, result: Any) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def drawings() -> list[tuple[int, Drawn, Network | None]]:
-    torch.set_num_threads(1)
     found = []
     for seed in SEEDS:
         drawn = drawn_from(random.Random(seed))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import pytest
-from drawing import drawn_from
+from drawing import drawn_from, one_thread
 
 import archdsl
 from archdsl.api import shipped_names
@@ -18,6 +19,12 @@ from archdsl.symbolic import known, substitute
 
 SIZES = [(224, 224), (225, 223), (256, 192), (331, 299), (97, 160)]
 INPUT = re.compile(r"^(\s*)input (\d+)x(\d+)x(\d+)", re.MULTILINE)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 def at(value: Any, **sizes: int) -> Any:

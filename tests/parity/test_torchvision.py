@@ -22,7 +22,7 @@ FIXED = {
 
 ANY_SIZE = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "mobilenet_v2")
 DEEP = ("mobilenet_v2", "resnet101", "resnet152")
-"""Blocks of ResNet-50, more of them: the small images will do."""
+"""Small images will do: blocks of ResNet-50, more of them, and depthwise convs, which float64 makes slow."""
 
 SIDE_HEADS = {"googlenet_bn": "googlenet", "inception_v3": "inception_v3"}
 OUTPUTS = {"logits": "out", "aux_logits": "aux1", "aux_logits1": "aux1", "aux_logits2": "aux2"}
