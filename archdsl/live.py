@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import linecache
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.diagnostics import ArchError, Diagnostic
@@ -73,8 +74,14 @@ def verify(network: Network) -> Agreement:
     Raises ArchError (A402) with each difference: a fault of archdsl, not of the spec.
     """
     torch = need_torch()
-    with torch.device("meta"):
-        model = build(network)
+    with warnings.catch_warnings():  # torch without NumPy says so on its first use of the meta device
+        warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
+        with torch.device("meta"):
+            model = build(network)
+        return _compare(network, model, torch)
+
+
+def _compare(network: Network, model: nn.Module, torch: Any) -> Agreement:
     problems: list[str] = []
     params = sum(p.numel() for p in model.parameters())
     buffers = sum(b.numel() for name, b in model.named_buffers() if not name.endswith("num_batches_tracked"))
