@@ -73,9 +73,9 @@ def verify(network: Network) -> Agreement:
 
     Raises ArchError (A402) with each difference: a fault of archdsl, not of the spec.
     """
-    torch = need_torch()
-    with warnings.catch_warnings():  # torch without NumPy says so on its first use of the meta device
+    with warnings.catch_warnings():  # torch without NumPy says so while it is imported
         warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
+        torch = need_torch()
         with torch.device("meta"):
             model = build(network)
         return _compare(network, model, torch)
