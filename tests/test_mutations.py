@@ -196,3 +196,22 @@ def test_a_spec_cut_short(path):
     for stop in source.sample(range(len(text)), min(len(text), 12)):
         result = check(Source(path.name, text[:stop]), path=path)
         assert all(0 <= d.span.start <= d.span.stop <= len(d.span.source.text) for d in result.diagnostics if d.span)
+
+
+WERE_EXCEPTIONS = [
+    "arch n { input 3x8x8; conv3-8; expect(params=conv) }",
+    "arch n { input 3x8x8; conv3-8; expect(macs=G, params=true, total=(1, 2), buffers=relu6(1)) }",
+    "block dense(k) { concat [ identity ( conv1-(4*k); conv3-k ] }",
+    "arch n { input 3xHxW; upsample(2); gap }",
+    "arch n { input 3xHxW; upconv2-4/2; { avgpool } x2; flatten }",
+    "arch n { input 3xHxW; { maxpool3/2(p=1); upsample(3); pad(1) } x200 }",
+    f"arch n {{ input 3x8x8; relu; expect(params={'9' * 5000}G) }}",
+]
+"""Texts at which a version of the compiler raised something else than ArchError."""
+
+
+@pytest.mark.parametrize("text", WERE_EXCEPTIONS)
+def test_what_raised_once(text):
+    result = check(Source("x.arch", text))
+    assert result.diagnostics or result.networks
+    to_text(result.diagnostics)

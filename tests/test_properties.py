@@ -423,6 +423,8 @@ WERE_WRONG = {
     "arch n { input 3x8x9; avgpool as l; c(@l); h(4, @l) x1; bottleneck(4) }",
     "a loop that reads what its variable could overwrite": "block h(@x) { residual(shortcut=match) { conv1-4 }; { @x; relu; maxpool } x3 }\n"
     "arch n { input 3x9x7; lrn as b; h(@b) }",
+    "a sum that is read twice": "arch n { input 3x3x12; concat [ relu; residual { silu; conv3-4/2; relu }; "
+    "residual { gelu } | conv3-4/2 ] }",
     "two labels of one tensor": "arch n { input 4x8x8; conv3-4 as a; @a as b; relu }",
     "labels that become one variable": "arch n { input 4x8x8; conv3-4 as taps; conv3-4 as taps_; add [ @taps | @taps_ ]; relu }",
     "a parameter named as a class": "block b(ConvBn, Linear) { conv3-ConvBn(norm=bn); fc-Linear; fc-(2*Linear) }\n"
