@@ -175,10 +175,14 @@ class Network:
 
     @property
     def receptive_field(self) -> Dim:
-        """Of the last layer that still has a height and a width before any global pooling or fc, in input pixels."""
+        """Of the last image, in input pixels."""
+        return self.last_image.receptive_field
+
+    @property
+    def last_image(self) -> Node:
+        """The last layer that still has a height and a width, before any global pooling or fc."""
         whole = [node for node in self._evaluated_nodes if len(node.shape) == 3 and node.kind != "gap"]
-        spatial = [node for node in whole if node.shape[1:] != (1, 1)] or whole
-        return spatial[-1].receptive_field
+        return ([node for node in whole if node.shape[1:] != (1, 1)] or whole)[-1]
 
     @cached_property
     def evaluated(self) -> tuple[int, ...]:

@@ -41,7 +41,7 @@ def class_name(network: Network) -> str:
 def print_program(program: Program) -> str:
     """The text of a Program."""
     classes = share(program)
-    parts = [_printable_helper(helper) for helper in program.helpers]
+    parts = list(program.helpers)
     parts += [_Class(shared, program, shared is classes[-1]).text() for shared in classes]
     body = "\n\n\n".join(parts)
     uses_torch = any(isinstance(n, ast.Name) and n.id == "torch" for n in ast.walk(ast.parse(body)))
@@ -69,10 +69,6 @@ def _comment(text: str) -> str:
 def _file(span: Span) -> str:
     """A file's name as it may stand in a docstring too: no quote, backslash or line break of it gets there."""
     return re.sub(r"[^\w./ <>-]", "_", PurePath(span.source.name).as_posix())
-
-
-def _printable_helper(helper: str) -> str:
-    return helper.strip("\n")
 
 
 class _Class:
@@ -191,6 +187,7 @@ class _Forward:
         self.heads = dict(zip(heads, names[len(self.labels) :], strict=True))
         self.text: dict[int, str] = {}
         self.atom: dict[int, bool] = {}
+        self.inlined: dict[int, set[int]] = {}
         self.out: list[str] = []
 
     def lines(self) -> list[str]:
@@ -199,6 +196,7 @@ class _Forward:
         statements = [s for s in body.statements if s.value in alive]
         uses = self._uses(statements)
         last = self._last_uses(statements)
+        readers = {operand: i for i, statement in enumerate(statements) for operand in statement.operands}
         holders: dict[str, int] = {}
         for name, node in zip(body.input_names, body.inputs, strict=True):
             self.text[node], self.atom[node] = name, True
@@ -206,15 +204,13 @@ class _Forward:
         for position, statement in enumerate(statements):
             text, infix = self._expression(statement)
             inline = statement.branch and uses.get(statement.value, 0) == 1 and statement.value != body.output
-            consumer = next((s for s in statements[position + 1 :] if statement.value in s.operands), None)
-            if inline and consumer is not None and len(text) <= INLINE and "\n" not in text and not consumer.loop:
+            reader = readers.get(statement.value) if inline else None
+            if reader is not None and len(text) <= INLINE and "\n" not in text and not statements[reader].loop:
                 self.text[statement.value], self.atom[statement.value] = text, not infix
                 # what stands inside lives until its reader
                 for operand in self._leaves(statement):
-                    reader = statements.index(consumer, position)
                     last[operand] = max(last.get(operand, 0), reader)
-                self._inlined = getattr(self, "_inlined", {})
-                self._inlined[statement.value] = self._leaves(statement)
+                self.inlined[statement.value] = self._leaves(statement)
                 continue
             off = statement.switch is not None and self.printed.shared.switches[statement.switch[0]] == "False"
             if (statement.template == "{0}" or off) and not self.labels.get(statement.value):
@@ -241,10 +237,9 @@ class _Forward:
 
     def _leaves(self, statement: Statement) -> set[int]:
         """Variables that an expression reads, through what is inlined in it."""
-        inlined = getattr(self, "_inlined", {})
         found: set[int] = set()
         for operand in statement.operands:
-            found |= inlined.get(operand, {operand})
+            found |= self.inlined.get(operand, {operand})
         return found
 
     def _alive(self) -> set[int]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from archdsl.network import Network, Node, Region
+from archdsl.network import Network, Region
 from archdsl.ops.base import Shape
 from archdsl.render import printable, width
 from archdsl.symbolic import Dim
@@ -111,13 +111,6 @@ def _bytes_text(count: Dim | None) -> str:
     return f"{count / 2**20:,.1f} MiB" if count >= 2**20 else f"{count / 2**10:.1f} KiB"
 
 
-def _last_image(network: Network) -> Node:
-    """The node whose field `Network.receptive_field` reports."""
-    whole = [network.nodes[i] for i in network.evaluated]
-    whole = [node for node in whole if len(node.shape) == 3 and node.kind != "gap"]
-    return ([node for node in whole if node.shape[1:] != (1, 1)] or whole)[-1]
-
-
 def _heads(region: Region) -> Iterator[Region]:
     """Auxiliary heads, in the order of the text."""
     waiting = [region]
@@ -131,7 +124,7 @@ def _heads(region: Region) -> Iterator[Region]:
 
 def totals(network: Network) -> tuple[tuple[str, str], ...]:
     """What is said of the whole network below its table: (name, sentence) pairs."""
-    image = _last_image(network)
+    image = network.last_image
     macs = size(network.macs)
     lines = [
         ("parameters", f"{size(network.params)} trainable"),
@@ -266,7 +259,7 @@ def to_csv(network: Network, depth: int = 1) -> str:
 
 def to_data(network: Network, depth: int = 1) -> dict[str, Any]:
     """The table and its totals as plain lists and dicts; symbolic sizes as text."""
-    image = _last_image(network)
+    image = network.last_image
     return {
         "name": network.name,
         "input": [_plain(side) for side in network.input],
