@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
 import torch
 
-MISSING = "torchvision can't be imported, so nothing was compared with it"
+MISSING = "an independent implementation can't be imported, so nothing was compared with it"
 
 
 def import_torchvision() -> ModuleType:
@@ -40,18 +41,59 @@ def import_torchvision() -> ModuleType:
     return torchvision
 
 
-@pytest.fixture(scope="session")
-def torchvision() -> ModuleType:
-    """torchvision. Without it a test is skipped, and the summary says so; under CI=true it fails."""
+def import_keras() -> ModuleType:
+    """Keras, computing with torch: its other backends would have to be installed."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    import keras
+
+    return keras
+
+
+def import_timm() -> ModuleType:
+    """timm, which imports torchvision."""
+    import_torchvision()
+    import timm
+
+    return timm
+
+
+def _peer(name: str, import_it: Callable[[], ModuleType]) -> ModuleType:
+    """The peer. Without it a test is skipped, and the summary says so; under CI=true it fails."""
     try:
-        return import_torchvision()
+        return import_it()
     except (ImportError, RuntimeError, OSError, AttributeError) as error:
-        reason = (
-            f"{MISSING} ({type(error).__name__}: {error}); pip install --no-deps -r requirements-parity.txt"
-        )
+        reason = f"{MISSING} ({name}: {type(error).__name__}: {error}); pip install --no-deps -r requirements-parity.txt"
     if os.environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def torchvision() -> ModuleType:
+    return _peer("torchvision", import_torchvision)
+
+
+@pytest.fixture(scope="session")
+def timm() -> ModuleType:
+    return _peer("timm", import_timm)
+
+
+@pytest.fixture(scope="session")
+def keras() -> ModuleType:
+    return _peer("keras", import_keras)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--nightly", action="store_true", help="also what takes minutes: the largest networks")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--nightly"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("nightly")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

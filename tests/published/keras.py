@@ -1,0 +1,5 @@
+"""keras"""
+
+from published.figures import Published
+
+KERAS: dict[str, Published] = {}

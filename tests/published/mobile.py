@@ -1,0 +1,5 @@
+"""mobile"""
+
+from published.figures import Published
+
+MOBILE: dict[str, Published] = {}

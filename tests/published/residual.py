@@ -1,0 +1,5 @@
+"""residual"""
+
+from published.figures import Published
+
+RESIDUAL: dict[str, Published] = {}
