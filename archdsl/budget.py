@@ -15,7 +15,7 @@ from archdsl.modules import Module
 from archdsl.names import Target, match_parameters, resolve
 from archdsl.ops._pointwise import Pointwise
 from archdsl.ops.base import Shape
-from archdsl.values import Scope, ValueProblem, evaluate
+from archdsl.values import COPY, Scope, ValueProblem, evaluate
 
 MOST_COUNTED = 2_000
 """Bodies that one count may look at; past that it stops raising its bound."""
@@ -81,7 +81,7 @@ class Budget:
             argument = taken.get(parameter.name.name)
             expr = argument.value if argument is not None else parameter.default
             if expr is not None and not parameter.tensor:
-                self._let(parameter.name.name, expr, scope if argument is not None else Scope(dict(bound), None), bound)
+                self._let(parameter.name.name, expr, scope if argument is not None else Scope(dict(bound), incoming), bound)
         key = (id(definition), tuple(bound.items()), incoming)
         try:
             found = self._counts.get(key)
@@ -130,6 +130,7 @@ class Budget:
         copies = _value(step.repeat.count, scope)
         if not isinstance(copies, (int, float)) or copies < 1:
             return 0, None
+        scope = Scope({name: value for name, value in scope.variables.items() if name != COPY}, scope.incoming)
         first, after = self._once(step, target, module, scope, incoming, depth)
         if after == incoming:
             return int(copies) * first, after

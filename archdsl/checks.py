@@ -14,10 +14,11 @@ from archdsl import syntax
 from archdsl.arguments import Arguments
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.modules import Module
-from archdsl.names import Target, branches_of, free_names, resolve, signature
+from archdsl.names import Target, branches_of, free_names, parts_of, resolve, signature
 from archdsl.ops import LAYERS
 from archdsl.references import Enough, Names, replaced
 from archdsl.source import Span
+from archdsl.values import COPY
 from archdsl.words import argument_word, layer_word
 
 FIGURES = ("params", "macs", "buffers", "total", "flops")
@@ -60,6 +61,9 @@ class _Checker(Arguments):
                 )
             if parameter.default is not None:
                 self.expression(parameter.default, Names(variables, {}, "", definition=definition), word=True)
+                if isinstance(definition, syntax.Arch):
+                    self.nothing_comes_in(parameter.default)
+            self.defines(name, parameter.name.span)
             if parameter.tensor:
                 labels[name] = parameter.name.span
                 if isinstance(definition, syntax.Arch):
@@ -73,6 +77,21 @@ class _Checker(Arguments):
                 variables.add(name)
         owner = "arch" if isinstance(definition, syntax.Arch) else "block"
         self.body(definition.body.statements, Names(variables, labels, owner, definition=definition))
+
+    def nothing_comes_in(self, default: syntax.Expr) -> None:
+        """An arch's parameters are set before its input is known."""
+        stack = [default]
+        while stack:
+            expr = stack.pop()
+            stack.extend(parts_of(expr))
+            if isinstance(expr, syntax.Member) and expr.base.name == "in":
+                self.report(
+                    "A106",
+                    f"`{expr.span.text}` is not known where an arch's parameters are set",
+                    expr.span,
+                    label="nothing has come in yet",
+                    hint="set it after the `input`: `let w = in.c // 2`; only a block's parameters can use `in`",
+                )
 
     def body(self, statements: Iterable[syntax.Statement], names: Names) -> None:
         for statement in statements:
@@ -110,6 +129,7 @@ class _Checker(Arguments):
                 statement.name.span,
                 hint="values don't change: give the new one a name of its own",
             )
+        self.defines(name, statement.name.span)
         names.variables.add(name)
 
     def if_(self, statement: syntax.If, names: Names) -> None:
@@ -143,7 +163,9 @@ class _Checker(Arguments):
                     hint="give the size a name, as in `input 3xHxW`: shapes are then worked out in H and W",
                 )
             else:
-                names.variables.update(free_names(dim))
+                for name in free_names(dim):
+                    self.defines(name, dim.span)
+                    names.variables.add(name)
 
     def output(self, statement: syntax.Output, names: Names) -> None:
         if names.owner == "block":
@@ -180,6 +202,20 @@ class _Checker(Arguments):
     # ---- steps ----
 
     def step(self, step: syntax.Step, names: Names) -> None:
+        if step.repeat is not None:
+            self.expression(step.repeat.count, names)
+            self.sized(step.repeat.stride, names)
+            outside, names.variables = names.variables, names.variables | {COPY}
+            self.one_step(step, names)
+            names.variables = outside | (names.variables - {COPY})
+        else:
+            self.one_step(step, names)
+        if step.contract is not None:
+            for dim in step.contract.dims:
+                if not isinstance(dim, syntax.Wildcard):
+                    self.expression(dim, names)
+
+    def one_step(self, step: syntax.Step, names: Names) -> None:
         target = resolve(step.head, self.module)
         if isinstance(target, Diagnostic):
             if target.code != "A101" or not self.missed(step.head.name, target.fix):  # type: ignore[union-attr]
@@ -196,14 +232,7 @@ class _Checker(Arguments):
             self.reference(step.head, names)
         self.sized(step.width, names)
         self.sized(step.stride, names)
-        if step.repeat is not None:
-            self.expression(step.repeat.count, names)
-            self.sized(step.repeat.stride, names)
         self.step_body(step, target, names)
-        if step.contract is not None:
-            for dim in step.contract.dims:
-                if not isinstance(dim, syntax.Wildcard):
-                    self.expression(dim, names)
         if step.label is not None:
             head = isinstance(target, Target) and target.combinator is not None and target.combinator.arch_only
             self.label(step.label, names, head=head)
@@ -219,11 +248,12 @@ class _Checker(Arguments):
         )
         own_labels = step.repeat is not None or head or (group and step.label is not None)
         inside = names.inner() if own_labels else names
+        bound: dict[str, Span | None] = {}
         if not isinstance(target, Diagnostic) and target.combinator is not None:
             if target.combinator.binds_tensors:
-                inside = inside.inner()
                 for argument in step.arguments or ():
                     if argument.name is not None:
+                        bound[argument.name.name] = inside.labels.get(argument.name.name)
                         inside.labels[argument.name.name] = argument.name.span
             if target.combinator.arch_only and names.owner == "block":
                 self.report(
@@ -236,6 +266,10 @@ class _Checker(Arguments):
         sequences = step.body.branches if isinstance(step.body, syntax.Branches) else (step.body,)
         for sequence in sequences:
             self.body(sequence.statements, inside)
+        for name, before in bound.items():  # what `carry` binds is seen only in it; its labels are seen on
+            del inside.labels[name]
+            if before is not None:
+                inside.labels[name] = before
 
     def loose_parts(self, step: syntax.Step, names: Names) -> None:
         """Arguments of a head that is not known: their values can still be wrong."""

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.headroom import deep_recursion
-from archdsl.network import Network, Region
+from archdsl.network import Alias, Network, Region
+from archdsl.ops import LAYERS
 from archdsl.ops.base import Function, Module, written
 from archdsl.source import Span
 from archdsl.symbolic import known
@@ -41,6 +42,11 @@ POSITIONAL = {
     "torch.nn.ConvTranspose2d": ("in_channels", "out_channels", "kernel_size"),
     "torch.nn.BatchNorm2d": ("num_features",),
     "torch.nn.BatchNorm1d": ("num_features",),
+    "PartialBatchNorm2d": ("num_features",),
+    "PartialBatchNorm1d": ("num_features",),
+    "torch.nn.LayerNorm": ("num_features",),
+    "LayerNorm2d": ("num_features",),
+    "LayerScale": ("num_features", "init"),
     "torch.nn.MaxPool2d": ("kernel_size",),
     "torch.nn.AvgPool2d": ("kernel_size",),
     "PaddedMaxPool2d": ("kernel_size",),
@@ -50,6 +56,15 @@ POSITIONAL = {
     "SameConv2d": ("in_channels", "out_channels", "kernel_size"),
     "PaddedConv2d": ("in_channels", "out_channels", "kernel_size"),
     "torch.nn.Dropout": ("p",),
+    "DropPath": ("ratio",),
+    "PadChannels": ("channels",),
+    "torch.nn.ZeroPad2d": ("padding",),
+    "torch.nn.ConstantPad2d": ("padding", "value"),
+    "torch.nn.PReLU": ("num_features",),
+    "torch.nn.AdaptiveAvgPool2d": ("output_size",),
+    "torch.nn.AdaptiveMaxPool2d": ("output_size",),
+    "Crop2d": ("border",),
+    "CenterCrop2d": ("size",),
     "torch.nn.LocalResponseNorm": ("size",),
     "Linear": ("in_features", "out_features"),
 }
@@ -139,8 +154,10 @@ class Body:
     key: Any
     names: tuple[tuple[str, Number], ...]
 
-    def is_chain(self, off: frozenset[str]) -> bool:
-        """Whether each member feeds the next and nothing else happens: an nn.Sequential. off: skips that are not."""
+    def is_chain(self, off: frozenset[str], absent: frozenset[str]) -> bool:
+        """Whether each member feeds the next and nothing else happens: an nn.Sequential. off: skips that are not;
+        absent: members that are not."""
+        members = [member for member in self.members if member.name not in absent]
         value = self.inputs[0] if len(self.inputs) == 1 else None
         output = self.output
         statements = []
@@ -149,12 +166,12 @@ class Body:
                 statements.append(statement)
             elif statement.value == output:
                 output = statement.operands[0]
-        for member, statement in zip(self.members, statements, strict=False):
+        for member, statement in zip(members, statements, strict=False):
             plain = statement.member == member.name and statement.operands == (value,) and not member.optional
             if not plain or statement.aux or statement.loop or statement.template != f"self.{member.name}({{0}})":
                 return False
             value = statement.value
-        return len(self.members) == len(statements) > 0 and value == output
+        return len(members) == len(statements) > 0 and value == output
 
 
 @dataclass(frozen=True)
@@ -255,6 +272,10 @@ class _Lowering:
         self.bodies: list[Body] = []
         self.helpers: dict[str, None] = {}
         self.labels = {node: label for label, node in network.taps}
+        self.aliases: dict[int, int] = {}
+        for index, node in enumerate(self.nodes):
+            if isinstance(node.op, Alias):
+                self.aliases[index] = self.aliases.get(node.inputs[0], node.inputs[0])
         self._calls: dict[Any, Construct] = {}
         self._reads: dict[int, int] | None = None
 
@@ -262,7 +283,8 @@ class _Lowering:
 
     def body(self, region: Region, name: str) -> Body:
         """The body of a region that becomes a module."""
-        open_ = _Open(region)
+        aliases = {alias: source for alias, source in self.aliases.items() if alias not in region.inputs}
+        open_ = _Open(region, renamed=aliases)
         self.regions(region.children, open_, branch=False)
         inputs = region.inputs
         if not (region.start <= region.output < region.stop) and region.output not in inputs:
@@ -350,40 +372,60 @@ class _Lowering:
         into.statements.append(Statement(index, template, into.operands(operands), infix, branch=branch))
 
     def residual(self, region: Region, into: _Open, branch: bool) -> None:
-        """F(x) + shortcut(x): the shortcut is a member that may be absent, so that a block keeps one class."""
-        name = dict(region.arguments).get("shortcut")
-        body = tuple(child for child in region.children if child.name != name)
+        """F(x) + shortcut(x): the shortcut and the drop path are members that may be absent, so that a block keeps
+        one class."""
+        arguments = dict(region.arguments)
+        name, drop, switch = arguments.get("shortcut"), arguments.get("drop"), arguments.get("skip")
+        inserted = {child.name: child for child in region.children if child.name in (name, drop) and child.name}
+        body = tuple(child for child in region.children if child.name not in inserted)
         self.regions(body, into, branch=branch)
         add = self.nodes[region.output]
-        shortcut = next((child for child in region.children if child.name == name), None)
-        switch = dict(region.arguments).get("skip")
+        summed = switch is None or switch[1]
+        value = add.inputs[0] if summed else region.output
+        term = "{0}"
+        if drop is not None:
+            path = inserted.get(drop)
+            value = path.inputs[0] if path is not None else value
+            self.drop_path(drop, path, region, summed, into)
+            term = f"self.{drop}({{0}})"
         if switch is not None:
-            attribute, on = switch
-            self.switched(region, attribute, on, into, branch)
+            self.switched(region, value, term, switch, into, branch)
             return
         if name is None:
-            self.node(region.output, into, region, branch)
+            operands = into.operands((value, add.inputs[1]))
+            into.statements.append(Statement(region.output, f"{term} + {{1}}", operands, True, branch=branch))
             return
+        shortcut = inserted.get(name)
         construct = self.construct(shortcut) if shortcut is not None else None
         title = shortcut.title if shortcut is not None else "shortcut: identity"
-        signature = dict(region.arguments)["signature"]
-        into.members.append(Member(name, construct, True, region.span, title, add.shape, signature))
+        into.members.append(Member(name, construct, True, region.span, title, add.shape, arguments["signature"]))
         skip = region.inputs[0] if shortcut is not None else add.inputs[1]
-        operands = into.operands((add.inputs[0], skip))
+        operands = into.operands((value, skip))
         into.statements.append(
-            Statement(region.output, f"{{0}} + self.{name}({{1}})", operands, True, member=name, branch=branch)
+            Statement(region.output, f"{term} + self.{name}({{1}})", operands, True, member=name, branch=branch)
         )
 
-    def switched(self, region: Region, attribute: str, on: bool, into: _Open, branch: bool) -> None:
+    def drop_path(self, name: str, path: Region | None, region: Region, summed: bool, into: _Open) -> None:
+        """The member of a drop path that is stated: one of rate 0 where it is left out, none where nothing is summed."""
+        shape = self.nodes[region.output].shape
+        construct = self.construct(path) if path is not None else None
+        if construct is None and summed:
+            never = LAYERS["droppath"].model_validate({"ratio": 0.0})
+            lowering = never.lower(shape)
+            assert isinstance(lowering, Module)
+            construct = self.call(lowering._replace(helper=None))
+        into.members.append(Member(name, construct, True, region.span, "droppath", shape, ("droppath",)))
+
+    def switched(
+        self, region: Region, body: int, term: str, switch: tuple[str, bool], into: _Open, branch: bool
+    ) -> None:
         """A skip that is there only where shapes agree: a block's instances share a class and switch it."""
-        body, stream = self.nodes[region.output].inputs if on else (region.output, region.inputs[0])
         value = region.output
-        if not on:
+        stream = self.nodes[region.output].inputs[1] if switch[1] else region.inputs[0]
+        operands = into.operands((body, stream))
+        if not switch[1]:
             value = into.renamed[region.output] = ~region.output  # no node stands for a sum that is not made
-        operands = (body if not on else into.operands((body,))[0], *into.operands((stream,)))
-        into.statements.append(
-            Statement(value, "{0} + {1}", operands, True, branch=branch, switch=(attribute, on))
-        )
+        into.statements.append(Statement(value, f"{term} + {{1}}", operands, True, branch=branch, switch=switch))
 
     def member(self, region: Region, into: _Open, branch: bool) -> None:
         """A region that is an attribute: a layer, a block, a labelled group, a head."""
@@ -460,12 +502,12 @@ class _Lowering:
 
     def call(self, module: Module) -> Construct:
         """A torch module or a helper with its arguments: numbers apart from the rest."""
+        if module.helper is not None:
+            self.helpers.setdefault(module.helper.strip("\n"))
         memo = (module.target, module.args, tuple(module.kwargs.items()))
         found = self._calls.get(memo)
         if found is not None:
             return found
-        if module.helper is not None:
-            self.helpers.setdefault(module.helper.strip("\n"))
         roles = POSITIONAL.get(module.target, ())
         numbers: list[tuple[str, Number | None]] = []
         literals: list[tuple[str, Any]] = []
@@ -606,12 +648,12 @@ def runs_of(constructs: list[Construct]) -> tuple[Run, ...]:
     start = 0
     while start < len(constructs):
         stop = start + 1
-        steps: tuple[int, ...] | None = None
+        steps: tuple[float, ...] | None = None
         while stop < len(constructs) and constructs[stop].key == constructs[start].key:
             step = _steps(numbers[stop - 1], numbers[stop])
-            if step is None or (steps is not None and step != steps):
+            if step is None or (steps is not None and not _same_steps(step, steps)):
                 break
-            steps = step
+            steps = steps or step
             stop += 1
         count = stop - start
         moving = steps is not None and any(steps)
@@ -622,15 +664,20 @@ def runs_of(constructs: list[Construct]) -> tuple[Run, ...]:
     return tuple(runs)
 
 
-def _steps(before: tuple[Any, ...], after: tuple[Any, ...]) -> tuple[int, ...] | None:
-    """Differences between two instances' numbers, or None where they are not whole steps."""
+def _same_steps(one: tuple[float, ...], two: tuple[float, ...]) -> bool:
+    """Whole numbers exactly; rates, which come from a division, but for rounding."""
+    return one == two or all(a == b or isinstance(a, float) and abs(a - b) < 1e-12 for a, b in zip(one, two, strict=True))
+
+
+def _steps(before: tuple[Any, ...], after: tuple[Any, ...]) -> tuple[float, ...] | None:
+    """Differences between two instances' numbers, or None where there are none."""
     if len(before) != len(after):
         return None
-    found = []
+    found: list[float] = []
     for a, b in zip(before, after, strict=True):
         if a == b:
             found.append(0)
-        elif isinstance(a, int) and isinstance(b, int):
+        elif isinstance(a, int) and isinstance(b, int) or isinstance(a, float) and isinstance(b, float):
             found.append(b - a)
         else:
             return None

@@ -179,14 +179,21 @@ def branches_of(target: Target) -> int | None:
 
 
 def free_names(expr: syntax.Expr) -> list[str]:
-    """Names in an arithmetic expression, in order."""
+    """Names in an expression, in order; functions and argument names are none."""
     if isinstance(expr, syntax.Name):
         return [expr.name]
+    return [name for part in parts_of(expr) for name in free_names(part)]
+
+
+def parts_of(expr: syntax.Expr) -> tuple[syntax.Expr, ...]:
+    """The expressions that one is made of."""
     if isinstance(expr, syntax.Unary):
-        return free_names(expr.operand)
+        return (expr.operand,)
     if isinstance(expr, syntax.Chain):
-        return [name for operand in expr.operands for name in free_names(operand)]
-    return []
+        return tuple(expr.operands)
+    if isinstance(expr, syntax.CallExpr):
+        return tuple(argument.value for argument in expr.arguments)
+    return tuple(expr.items) if isinstance(expr, syntax.TupleExpr) else ()
 
 
 def match_parameters(

@@ -13,13 +13,13 @@ from dataclasses import field
 from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, InstanceOf, SkipValidation
 from pydantic.dataclasses import dataclass
 
 from archdsl.diagnostics import Diagnostic
-from archdsl.ops.base import Op, Shape
+from archdsl.ops.base import Function, Lowering, Op, Shape
 from archdsl.source import Span
 from archdsl.symbolic import Dim, known
 
@@ -33,8 +33,23 @@ BYTES = 4
 class Image(Op):
     """The image that comes in. Not a layer that can be written."""
 
+    syntax: ClassVar = "input"
+
     def infer(self, *inputs: Shape) -> Shape:
         raise NotImplementedError("the input has the shape that the spec gives it")
+
+
+class Alias(Op):
+    """A second name of a tensor: where a block gets one tensor twice, as its stream and as a `@` parameter, each is a
+    node, so that the block is one class wherever it is called. Not a layer that can be written."""
+
+    syntax: ClassVar = "identity"
+
+    def infer(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def lower(self, *inputs: Shape) -> Lowering:
+        return Function("{0}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_frozen)

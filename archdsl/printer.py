@@ -81,7 +81,7 @@ class _Class:
 
     def text(self) -> str:
         off = frozenset(name for name, argument in self.shared.switches.items() if argument == "False")
-        chain = self.body.is_chain(off) and not (self.main and (self.network.taps or self._heads()))
+        chain = self.body.is_chain(off, self.shared.absent) and not (self.main and (self.network.taps or self._heads()))
         base = "nn.Sequential" if chain else "nn.Module"
         lines = [f"class {self.shared.name}({base}):", f'    """{self._doc()}"""', "", *self._init()]
         if not chain:
@@ -181,6 +181,8 @@ class _Forward:
         self.main = printed.main
         self.taps = self.network.taps if self.main else ()
         self.labels = {node: label for label, node in reversed(self.taps)}  # a tensor of two labels has the first
+        leaving = {(o.name, o.node) for o in self.network.outputs}
+        self.offered = () if leaving.issuperset(self.taps) else self.taps  # what leaves anyway needs no asking for
         heads = [o.name for o in self.network.outputs if o.aux] if self.main else []
         names = identifiers([*self.labels.values(), *heads], printed.body.input_names)
         self.variables = dict(zip(self.labels, names, strict=False))
@@ -257,7 +259,7 @@ class _Forward:
         for statement in statements:
             for operand in statement.operands:
                 uses[operand] = uses.get(operand, 0) + 1
-        for node in self.labels:
+        for node in {*self.labels, *(o.node for o in self.network.outputs if self.main)}:
             uses[node] = uses.get(node, 0) + 1
         return uses
 
@@ -301,16 +303,15 @@ class _Forward:
 
     def _expression(self, statement: Statement) -> tuple[str, bool]:
         """A statement's right side, and whether it needs parentheses inside another."""
-        absent = statement.member in self.printed.shared.absent and statement.member is not None
         template = statement.template
         if statement.switch is not None:
             argument = self.printed.shared.switches[statement.switch[0]]
             if argument == "False":
                 template = "{0}"
             elif argument != "True":
-                template = f"{{0}} + {{1}} if self.{statement.switch[0]} else {{0}}"
-        if absent:
-            template = template.replace(f"self.{statement.member}({{1}})", "{1}")
+                template = f"{template} if self.{statement.switch[0]} else {{0}}"
+        for absent in self.printed.shared.absent:
+            template = re.sub(rf"self\.{absent}\((\{{[01]\}})\)", r"\1", template)
         operands = []
         called = re.search(r"\(\{|\[\{|, \{", template) is not None and not statement.infix
         for operand in statement.operands:
@@ -347,7 +348,7 @@ class _Forward:
     # ---- the arch's own forward ----
 
     def _named_outputs(self) -> bool:
-        return self.main and (self.printed._heads() or bool(self.labels))
+        return self.main and (self.printed._heads() or bool(self.offered))
 
     def _signature(self) -> list[str]:
         names = ", ".join(["self", *self.body.input_names])
@@ -356,14 +357,14 @@ class _Forward:
         heads = [o.name for o in self.network.outputs if o.aux]
         if heads:
             names += ", aux=None"
-        if self.labels:
+        if self.offered:
             names += ", taps=()"
         doc = []
         if heads:
             doc.append(f"aux: compute {' and '.join(heads)} too; None: in training only.")
-        if self.labels:
-            doc.append(f"taps: tensors to return too, of {', '.join(label for label, _ in self.taps)}.")
-        if heads or self.labels:
+        if self.offered:
+            doc.append(f"taps: tensors to return too, of {', '.join(label for label, _ in self.offered)}.")
+        if heads or self.offered or self.printed._several():
             doc.append("With more than one output, a dict by name." if not self.printed._several() else "Returns a dict by name.")
         lines = [f"    def forward({names}):"]
         if len(doc) == 1:
@@ -381,12 +382,15 @@ class _Forward:
         mains = [o for o in self.network.outputs if not o.aux]
         heads = [o for o in self.network.outputs if o.aux]
         outputs = ", ".join(f'"{o.name}": {self.text[o.node]}' for o in mains)
+        if self.printed._several() and not heads and not self.offered:
+            self.out.append(f"return {{{outputs}}}")
+            return
         self.out.append(f"outputs = {{{outputs}}}")
         if heads:
             also = ", ".join(f'"{o.name}": {self.text[o.node]}' for o in heads)
             self.out += ["if aux:", f"    outputs |= {{{also}}}"]
-        if self.labels:
-            labelled = ", ".join(f'"{label}": {self.text[node]}' for label, node in self.taps)
+        if self.offered:
+            labelled = ", ".join(f'"{label}": {self.text[node]}' for label, node in self.offered)
             line = f"tensors = {{{labelled}}}"
             if len(line) > WIDTH - 8:
                 line = "tensors = {\n    " + ",\n    ".join(labelled.split(", ")) + ",\n}"

@@ -13,7 +13,7 @@ from archdsl.ops import LAYERS
 from archdsl.ops._pointwise import Pointwise
 from archdsl.ops.base import Op
 from archdsl.source import Span
-from archdsl.values import CONSTANTS, FUNCTIONS
+from archdsl.values import CONSTANTS, COPY, FUNCTIONS
 from archdsl.words import PYTHON_VALUES, VALUE_WORDS, layer_word, refused_label
 
 UNREAD = ("A114", "A115", "A306")
@@ -100,6 +100,16 @@ class References:
         step: syntax.Step | None,
     ) -> None:
         raise NotImplementedError
+
+    def defines(self, name: str, span: Span) -> None:
+        """A parameter or a `let`: any name but one that has a meaning of its own."""
+        if name == COPY:
+            self.report(
+                "A108",
+                "`copy` has a meaning already: in a repeated step it is the number of the copy",
+                span,
+                hint="give the value another name",
+            )
 
     # ---- labels ----
 
@@ -213,6 +223,15 @@ class References:
                 expr.span,
                 label="from another language",
                 fix=replaced(expr.span, here, f"write `{here}`"),
+            )
+            return
+        if name == COPY:
+            self.report(
+                "A106",
+                "`copy` is known only in a step that is repeated",
+                expr.span,
+                label="no repeat here",
+                hint="it numbers the copies from 0: `basic(16, drop=0.1*copy) x3`; pass it on to a block as an argument",
             )
             return
         if word or self.missed(name, Fix(expr.span, "", "")):

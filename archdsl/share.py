@@ -12,7 +12,7 @@ from typing import Any
 
 from archdsl.lower import DEFAULTS, Body, Construct, Member, Number, Program, Statement, default_of
 
-CHANNELS = frozenset({"in_channels", "out_channels", "num_features", "in_features", "out_features", "groups"})
+CHANNELS = frozenset({"channels", "in_channels", "out_channels", "num_features", "in_features", "out_features", "groups"})
 
 
 @dataclass
@@ -126,11 +126,11 @@ class _Solver:
         absent = set()
         for position, member in enumerate(exemplar.members):
             constructs = [body.members[position].construct for body in self.bodies]
-            if all(c is None for c in constructs):
+            if all(c is None or member.optional and _idle(c) for c in constructs):
                 absent.add(member.name)
                 continue
             made = self.make(constructs)
-            if any(c is None for c in constructs):
+            if any(c is None for c in constructs) and made.target != "DropPath":  # one that is not run costs nothing
                 made.condition = self.flag(constructs, member.name)
             members.append((member, made))
         switches = {}
@@ -244,12 +244,13 @@ class _Solver:
         for name, role, default, a, b, is_flag in columns:
             text = self.column(role, name or role, a, is_flag)
             steps = [
-                _ABSENT if x is _ABSENT or n < 2 else (y - x) // (n - 1) if _is_count(x) else 0
+                _ABSENT if x is _ABSENT or n < 2 else _step(x, y, n - 1)
                 for x, y, n in zip(a, b, counts, strict=True)
             ]
             if any(s is not _ABSENT and s != 0 for s in steps):
                 step = self.column("step", f"{name or role}_step", steps)
-                text = f"{text} + i" if step == "1" else f"{text} + {step} * i"
+                grown = "i" if step == "1" else f"{step} * i"
+                text = grown if text in ("0", "0.0") else f"{text} + {grown}"
             elif default is not None and text == repr(default):
                 continue
             made.arguments.append((name, text))
@@ -343,8 +344,16 @@ class _Solver:
         return unique
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _idle(construct: Construct) -> bool:
+    """A drop path that never drops."""
+    return construct.target == "DropPath" and construct.numbers[0][1] == 0
+
+
+def _step(first: Any, last: Any, rounds: int) -> Any:
+    """What a number grows by in each round of a loop."""
+    if isinstance(first, bool) or not isinstance(first, (int, float)):
+        return 0
+    return (last - first) // rounds if isinstance(first, int) else (last - first) / rounds
 
 
 def _stated(number: tuple[str, Number | None]) -> Number | None:
@@ -354,4 +363,4 @@ def _stated(number: tuple[str, Number | None]) -> Number | None:
 
 
 def _equal(present: list[tuple[int, Any]], values: tuple[Any, ...]) -> bool:
-    return all(values[i] == v and type(values[i]) is type(v) for i, v in present)
+    return all(values[i] == v and (type(values[i]) is type(v) or isinstance(v, float)) for i, v in present)

@@ -319,6 +319,11 @@ def symbol(name: str) -> Expression:
     return Expression({frozenset(((_Symbol(name), 1),)): 1})
 
 
+def nameless(number: int) -> Expression:
+    """Some positive integer that the text has no name for; `substitute` knows it as `#1`, `#2`."""
+    return Expression({frozenset(((_Symbol(f"#{number}"), 1),)): 1})
+
+
 def known(size: Dim) -> TypeGuard[int]:
     """Whether it is a number."""
     return isinstance(size, int)

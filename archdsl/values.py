@@ -19,6 +19,9 @@ _LARGEST_HINT = f"the largest is {LARGEST:_}"
 
 CONSTANTS = {"true": True, "false": False}
 
+COPY = "copy"
+"""In a repeated step, the number of the copy, from 0."""
+
 
 LOST = object()
 """What a name is bound to when its value could not be computed: told once, where it was defined."""
@@ -101,6 +104,8 @@ def _name(expr: syntax.Name, scope: Scope) -> Value:
     if expr.name in PYTHON_VALUES:  # told already: go on as if it were written as here
         here = PYTHON_VALUES[expr.name]
         return CONSTANTS.get(here, Word(here))
+    if expr.name == COPY:  # outside a repeat: told already
+        raise UnknownIncoming(expr.span)
     return Word(expr.name)
 
 

@@ -420,6 +420,9 @@ class Drawing:
 
     def number(self, env: Env, stream: Stream) -> Expr:
         """A width."""
+        if "copy" in env.variables and self.chance(0.5):
+            self.counts["copy"] += 1
+            return self.numbered()
         names = [n for n, v in env.variables.items() if 1 <= v <= 16]
         if names and self.chance(0.6):
             name = self.r.choice(names)
@@ -437,6 +440,15 @@ class Drawing:
                 return Expr("in.c", lambda e: e.incoming[0])
         value = self.pick(1, 2, 3, 4, 4, 6, 8, 8, 12)
         return Expr(str(value), lambda e: value)
+
+    def numbered(self) -> Expr:
+        """A number that differs from copy to copy of a repeat."""
+        first = self.pick(1, 2, 4)
+        return self.pick(
+            Expr(f"copy + {first}", lambda e: e.variables["copy"] + first),
+            Expr(f"{first}*(copy + 1)", lambda e: first * (e.variables["copy"] + 1)),
+            Expr(f"max({first}, 4 - copy)", lambda e: max(first, 4 - e.variables["copy"])),
+        )
 
     # -- layers --
 
@@ -720,14 +732,17 @@ class Drawing:
 
     def copies(self, env: Env, stream: Stream) -> Step | None:
         """A layer, xN."""
-        one = self.convolution(env, stream) if self.chance(0.7) else self.pointwise(env, stream)
+        inside = env.copy(variables={**env.variables, "copy": 0})
+        one = self.convolution(inside, stream) if self.chance(0.7) else self.pointwise(env, stream)
         count = self.count(env)
         strided = one.text.startswith(("conv", "dwconv", "sepconv")) and self.chance(0.3)
         self.counts["xN/s" if strided else "xN"] += 1
 
         def run(e: Env, s: Stream, after: Any) -> Stream:
+            outside = e
             for index in range(count.value(e)):
                 before = s
+                e = outside.copy(variables={**outside.variables, "copy": index})
                 s = one.run(e, s, None, 2) if strided and index == 0 else one.run(e, s, None)
                 if after is not None:
                     after(before)
@@ -749,6 +764,8 @@ class Drawing:
         own = form != "plain"
         inside = self.sandbox(env)
         inside.top = inside.top and not own
+        if form == "repeat":
+            inside.variables["copy"] = 0
         outer = set(self.labels)
         steps, _ = self.body(inside, stream)
         self.counts[f"group {form}"] += 1
@@ -760,9 +777,10 @@ class Drawing:
         name = self.fresh(LABELS, self.labels) if form == "labelled" else None
 
         def run(e: Env, s: Stream, after: Any) -> Stream:
-            for _ in range(count.value(e) if count is not None else 1):
+            for index in range(count.value(e) if count is not None else 1):
                 before = s
-                s = run_all(steps, e.copy(top=False, tensors=dict(e.tensors)), s)
+                numbered = {**e.variables, "copy": index} if count is not None else dict(e.variables)
+                s = run_all(steps, e.copy(top=False, tensors=dict(e.tensors), variables=numbered), s)
                 if after is not None and count is not None:
                     after(before)
             if name is not None:
@@ -873,7 +891,8 @@ class Drawing:
                 steps.append(back)
         self.counts[f"residual {how}"] += 1
         arguments = ([f"shortcut={how}"] if how != "auto" else []) + ([f"scale={scale}"] if scale != 1 else [])
-        arguments += ["drop_path=0.1"] if path else []
+        rate = "0.1*copy" if "copy" in env.variables else self.pick("0.1", "0")
+        arguments += [f"drop_path={rate}"] if path else []
         head = f"residual({', '.join(arguments)})" if arguments else "residual"
 
         def run(e: Env, s: Stream, after: Any) -> Stream:
@@ -980,6 +999,7 @@ class Drawing:
         shown: list[str] = []
         stride: int | None = None
         named = False
+        copies = self.pick(None, None, 1, 2, 3)
         for name, default, tensor in block.parameters:
             if tensor:
                 images = [n for n, s in env.tensors.items() if s.x.dim() == 4]
@@ -993,10 +1013,13 @@ class Drawing:
             elif default is None or self.chance(0.5):
                 value = self.pick(1, 2, 2, 3, 4, 4, 6, 8)
                 values[name] = Expr(str(value), lambda e, value=value: value)
-                shown.append(f"{name}={value}" if named else str(value))
+                if copies is not None and self.chance(0.3):
+                    self.counts["copy"] += 1
+                    values[name] = self.numbered()
+                text = values[name].text
+                shown.append(f"{name}={text}" if named else text)
             else:
                 named = True
-        copies = self.pick(None, None, 1, 2, 3)
         spread = copies is not None and stride is not None and self.chance(0.6)
         text = block.name + (f"/{stride}" if stride is not None and not spread else "")
         text += f"({', '.join(shown)})" if shown else ""
@@ -1018,8 +1041,11 @@ class Drawing:
             return run_all(block.body, inside, s)
 
         def run(e: Env, s: Stream, after: Any) -> Stream:
+            outside = e
             for index in range(copies or 1):
                 before = s
+                if copies is not None:
+                    e = outside.copy(variables={**outside.variables, "copy": index})
                 s = once(e, s, stride if not spread or index == 0 else None)
                 if after is not None and copies is not None:
                     after(before)

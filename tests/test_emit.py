@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import functools
 import inspect
 import io
 import keyword
@@ -24,6 +25,7 @@ from torch import nn
 
 import archdsl
 from archdsl.api import load, shipped_names
+from archdsl.network import Network
 from archdsl.ops import LAYERS
 
 
@@ -76,12 +78,18 @@ for line in sys.stdin.read().splitlines():
 """
 
 
-def test_runs_where_archdsl_is_not(tmp_path):
+@functools.cache
+def shipped(name: str) -> tuple[Network, str]:
+    network = archdsl.load(name)
+    return network, archdsl.emit(network)
+
+
+@pytest.mark.slow
+def test_every_network_runs_where_archdsl_is_not(tmp_path):
     lines, wanted = [], []
-    for name in ("lenet5", "vgg11", "resnet18", "googlenet_bn", "unet", "fractalnet_cifar", "mobilenet_v2"):
-        network = archdsl.load(name)
-        text = archdsl.emit(network)
-        path = tmp_path / f"{name}.py"
+    for name in shipped_names():
+        network, text = shipped(name)
+        path = tmp_path / f"{name.replace('/', '_')}.py"
         path.write_text(text)
         own = [n.name for n in ast.parse(text).body if isinstance(n, ast.ClassDef)][-1]
         lines.append(f"{path} {own} {'x'.join(map(str, network.input))}")
@@ -95,11 +103,36 @@ def test_runs_where_archdsl_is_not(tmp_path):
 
 @pytest.mark.parametrize("name", shipped_names())
 def test_imports_nothing_but_torch(name):
-    tree = ast.parse(archdsl.emit(archdsl.load(name)))
+    tree = ast.parse(shipped(name)[1])
     imports = [ast.unparse(n) for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom))]
     assert set(imports) <= {"import torch", "from torch import nn"}
     names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
     assert not names & {"eval", "exec", "open", "__import__", "compile", "globals", "getattr"}
+
+
+def forms(text: str) -> dict[str, str]:
+    """Each class of a module as text without its numbers, what it uses put in place of its name."""
+    found: dict[str, str] = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef):
+            body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+            form = re.sub(r"\b\d[\w.]*(e-\d+)?\b", "N", ast.unparse(ast.Module(body, [])))
+            form = re.sub(r"\b[A-Z]\w*\b", lambda m: str(hash(found.get(m[0], m[0]))), form)
+            stem = node.name.rstrip("0123456789")
+            found[node.name] = f"{stem if stem in found else node.name} {form}"
+    return found
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_no_class_differs_from_another_in_numbers_only(name):
+    found = forms(shipped(name)[1])
+    assert len(set(found.values())) == len(found)
+
+
+def test_a_repeated_class_would_be_seen():
+    twice = "class A(nn.Module):\n    def __init__(self):\n        self.a = nn.Conv2d(3, 4, 1)\n"
+    found = forms(twice + twice.replace("A(", "A2(").replace("4", "8"))
+    assert len(found) == 2 and len(set(found.values())) == 1
 
 
 # ---- outputs, taps, heads ----
@@ -500,6 +533,55 @@ def test_instances_share_one_class():
     model = archdsl.build(archdsl.load("resnet50"))
     kinds = {type(block) for stage in (model.c2, model.c3, model.c4, model.c5) for block in stage}
     assert len(kinds) == 1
+
+
+def test_a_drop_path_is_a_number_of_its_class():
+    """Linear decay: rates from 0 up, and copies without a skip, are instances of one class."""
+    text = """default conv(norm=bn, act=silu); input 16x32x32
+        mbconv(6, 24, drop=0.2*copy/8) x4/2; mbconv(6, 24, drop=0.2*(copy + 4)/8) x4; gap; fc-10"""
+    network = archdsl.loads(text)
+    emitted = archdsl.emit(network)
+    assert re.findall(r"^class (Mbconv\w*)", emitted, re.M) == ["Mbconv"]
+    paths = [m for m in archdsl.build(network).modules() if type(m).__name__ == "DropPath"]
+    rates = [0.2 * i / 8 for i in range(8)]
+    assert [p.ratio for p in paths][1:] == pytest.approx(rates[1:], abs=1e-12)
+    inferred = [node.op.ratio for node in network.layers if node.kind == "droppath"]
+    assert inferred == pytest.approx(rates[1:], abs=0)  # the first has a stride, so nothing is skipped
+    # one whose rate is 0 is printed only beside others
+    assert "DropPath" not in archdsl.emit(archdsl.loads("input 8x8x8; residual(drop_path=0) { conv3-8 } x2"))
+
+
+def test_a_skip_that_is_off_drops_nothing():
+    text = "default conv(norm=bn, act=silu); input 16x8x8; mbconv(1, 16, drop=0.9); mbconv(1, 24, drop=0.9)"
+    model = archdsl.build(archdsl.loads(text))
+    assert type(model[0]) is type(model[1])
+    x = torch.randn(64, 16, 8, 8)
+    with torch.no_grad():
+        first = model[0](x)
+        second = model[1](x)
+    dropped = [(first[i] - x[i]).abs().max() == 0 for i in range(64)]
+    assert any(dropped) and not all(dropped)
+    assert all(second[i].abs().max() > 0 for i in range(64))
+
+
+def test_rates_of_many_copies_are_a_loop():
+    text = "input 8x8x8; { residual(drop_path=0.5*(copy + 1)/40) { conv3-8; relu } } x40"
+    emitted = archdsl.emit(archdsl.loads(text))
+    assert "for i in range(40)" in emitted and len(emitted.splitlines()) < 70
+
+
+def test_a_shortcut_that_pads_is_one_class():
+    text = """block u(f, s=1) { residual(shortcut=pad) { conv3-f/s } }
+        input 8x9x9; u(8) x2; u/2(8); u/2(16); u(24)"""
+    network = archdsl.loads(text)
+    assert re.findall(r"^class (U\w*)", archdsl.emit(network), re.M) == ["U"]
+    model = archdsl.build(network).double()
+    x = torch.randn(2, 8, 9, 9, dtype=torch.float64)
+    for unit in model.modules():
+        if type(unit).__name__ == "U":
+            nn.init.zeros_(unit.conv1.weight), nn.init.zeros_(unit.conv1.bias)
+    expected = torch.nn.functional.pad(x[:, :, ::2, ::2][:, :, ::2, ::2], (0, 0, 0, 0, 0, 16))
+    assert torch.equal(model(x), expected)
 
 
 def test_a_comment_points_back_to_the_spec():

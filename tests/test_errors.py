@@ -20,6 +20,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import archdsl
 from archdsl import api, live
 from archdsl.codes import CODES
 from archdsl.diagnostics import ArchError, Diagnostic, Fix, did_you_mean
@@ -97,6 +98,77 @@ def file_in_the_way(folder: Path) -> tuple[Diagnostic, ...]:
     return (found,)
 
 
+STAGES = "arch net {\n  input 3x8x8\n  conv3-4 as c1\n  conv3-8/2 as c2\n  bn\n}\n"
+
+
+def refused(what: Callable[[], object]) -> tuple[Diagnostic, ...]:
+    with pytest.raises(ArchError) as caught:
+        what()
+    return caught.value.diagnostics
+
+
+def no_such_tensor(folder: Path) -> tuple[Diagnostic, ...]:
+    return refused(lambda: archdsl.features(api.loads(STAGES, name="net.arch"), ["c1", "c_2"]))
+
+
+def nothing_labelled(folder: Path) -> tuple[Diagnostic, ...]:
+    network = api.loads("arch net { input 3x8x8; conv3-4; maxpool; fc-2 as logits }", name="net.arch")
+    return refused(lambda: archdsl.features(network))
+
+
+def no_classifier(folder: Path) -> tuple[Diagnostic, ...]:
+    model = live.build(api.loads(STAGES, name="net.arch"))
+    return refused(lambda: archdsl.replace_head(model, classes=10))
+
+
+def a_model_of_others(folder: Path) -> tuple[Diagnostic, ...]:
+    import torch
+
+    return refused(lambda: archdsl.freeze(torch.nn.Identity(), until="c4"))
+
+
+PLAIN = "arch net {\n  input 3x8x8\n  conv3-4\n  relu\n  concat [ conv3-4 | conv3-4 ]\n  gap\n  fc-2\n}\n"
+
+
+def weights_named(*names: str) -> tuple[Diagnostic, ...]:
+    """What is said to a state_dict of four layers with these names, in this order, without the last if it is ''."""
+    import torch
+
+    shapes = ((4, 3, 3, 3), (4, 4, 3, 3), (4, 4, 3, 3), (2, 8))
+    state = {}
+    for name, shape in zip(names, shapes, strict=True):
+        if name:
+            state |= {f"{name}.weight": torch.ones(shape), f"{name}.bias": torch.ones(shape[0])}
+    return refused(lambda: archdsl.load_weights(archdsl.build(api.loads(PLAIN, name="net.arch")), state))
+
+
+def no_weights(folder: Path) -> tuple[Diagnostic, ...]:
+    (folder / "net.pt").write_bytes(b"weights?")
+    model = archdsl.build(api.loads(PLAIN, name="net.arch"))
+    return refused(lambda: archdsl.load_weights(model, folder / "net.pt"))
+
+
+def weights_of_another(folder: Path) -> tuple[Diagnostic, ...]:
+    return weights_named("stem", "one", "two", "")
+
+
+def weights_in_two_ways(folder: Path) -> tuple[Diagnostic, ...]:
+    from safetensors.torch import save_file
+
+    shapes = {"stem": (4, 3, 3, 3), "left": (4, 4, 3, 3), "right": (4, 4, 3, 3), "head": (2, 8)}
+    import torch
+
+    state = {f"{name}.weight": torch.ones(shape) for name, shape in shapes.items()}
+    state |= {f"{name}.bias": torch.ones(shape[0]) for name, shape in shapes.items()}
+    save_file(state, folder / "net.safetensors")
+    model = archdsl.build(api.loads(PLAIN, name="net.arch"))
+    return refused(lambda: archdsl.load_weights(model, folder / "net.safetensors"))
+
+
+def weights_against_themselves(folder: Path) -> tuple[Diagnostic, ...]:
+    return weights_named("stem", "branch2", "branch1", "head")
+
+
 MADE: dict[str, Callable[[Path], tuple[Diagnostic, ...]]] = {
     "A113": several_networks,
     "A301": too_long,
@@ -104,6 +176,14 @@ MADE: dict[str, Callable[[Path], tuple[Diagnostic, ...]]] = {
     "A401": torch_is_missing,
     "A402": torch_disagrees,
     "A403": file_in_the_way,
+    "A501": no_such_tensor,
+    "A502": nothing_labelled,
+    "A503": no_classifier,
+    "A504": a_model_of_others,
+    "A601": no_weights,
+    "A602": weights_of_another,
+    "A603": weights_in_two_ways,
+    "A604": weights_against_themselves,
 }
 """Codes that no spec of a few lines, checked by itself, can have."""
 

@@ -85,7 +85,7 @@ def _lines(text: str, source: random.Random) -> str:
     elif how == 2:
         lines[i], lines[j] = lines[j], lines[i]
     elif how == 3:
-        lines[i : i + 1] = [lines[i]] * source.choice((2, 10, 200))
+        lines[i : i + 1] = [lines[i]] * source.choice((2, 10, 40))
     else:
         lines[i] = lines[i].rstrip() + "; " + lines[j].strip()
     return "\n".join(lines)

@@ -413,10 +413,12 @@ def on_purpose(op: Op, inputs: tuple[Shape, ...], error: ShapeError, theirs: Sha
         return "torch stretches sizes of 1, and so sums what an author did not mean to: only `mul` does"
     if op.syntax == "mul" and len({len(shape) for shape in inputs}) > 1:
         return "torch would line a vector up with an image's rows"
-    if op.syntax in ("pad", "gap", "adaptiveavgpool") and len(inputs[0]) == 1:
+    if op.syntax in ("pad", "crop", "gap", "adaptiveavgpool", "adaptivemaxpool") and len(inputs[0]) == 1:
         return "torch would take the batch for a side of the image"
-    if op.syntax == "normalize":
-        return "torch would stretch one channel to as many as there are means"
+    if op.syntax in ("normalize", "scale"):
+        return "torch would stretch one channel to as many as there are means or factors"
+    if op.syntax == "split":
+        return "torch.chunk gives parts of different sizes"
     if op.syntax in ("maxpool", "avgpool") and error.argument in ("padding", "ceil"):
         uneven = op.padding[0] != op.padding[1] or op.padding[2] != op.padding[3]
         return "torch has no pool with uneven padding; its rule for an even one is kept" if uneven else ""
@@ -478,11 +480,12 @@ def test_every_layer_is_drawn() -> None:
     first_set += (
         "hsigmoid tanh gelu prelu softmax dropout droppath identity pad upsample channelshuffle normalize "
     )
-    first_set += "scale concat add mul mean maximum gate adaptiveavgpool"
+    first_set += "scale concat add mul mean maximum gate adaptiveavgpool adaptivemaxpool crop "
+    first_set += "split ln layerscale"
     assert set(first_set.split()) == set(LAYERS)
 
 
-@pytest.mark.parametrize("name", sorted(set(LAYERS) - {"fc", "adaptiveavgpool"}))
+@pytest.mark.parametrize("name", sorted(set(LAYERS) - {"fc", "adaptiveavgpool", "adaptivemaxpool"}))
 def test_symbols_agree_with_numbers(name: str) -> None:
     """Inferred on H and W and then given numbers: what the numbers give at once."""
     counts: Counter[str] = Counter()
@@ -748,6 +751,50 @@ def test_channelshuffle() -> None:
     assert y.flatten().tolist() == [i % groups * (channels // groups) + i // groups for i in range(channels)]
 
 
+def test_split() -> None:
+    x = random(2, 6, 3, 3)
+    parts = [built(f"split({part}, 3)", (6, 3, 3))(x) for part in range(3)]
+    assert_close(parts[1], x[:, 2:4])
+    assert_close(torch.cat(parts, dim=1), x)
+    assert_close(built("split(1, 2)", (6,))(x[:, :, 0, 0]), x[:, 3:, 0, 0])
+    with pytest.raises(ValidationError, match="counted from 0, so the last of 2 is 1"):
+        LAYERS["split"](part=2, parts=2)
+    with pytest.raises(ShapeError) as caught:
+        read_op("split(1, 4)").infer((6, 3, 3))
+    assert caught.value.hint == "3 parts would do" and caught.value.notes == ("6 = 1*4 + 2",)
+
+
+def test_layer_norm_is_over_the_channels_of_each_position() -> None:
+    x = random(2, 5, 3, 4) * 3 + 1
+    run = built("ln(eps=1e-2)", (5, 3, 4))
+    with torch.no_grad():
+        run.weight.copy_(random(5))
+        run.bias.copy_(random(5) - 1)
+    mean, variance = x.mean(1, keepdim=True), x.var(1, unbiased=False, keepdim=True)
+    weight, bias = (parameter.view(-1, 1, 1) for parameter in (run.weight, run.bias))
+    assert_close(run(x), (x - mean) / (variance + 1e-2).sqrt() * weight + bias)
+    vector = built("ln(eps=1e-2)", (5,))
+    vector.load_state_dict(run.state_dict())
+    assert_close(vector(x[:, :, 1, 2]), run(x)[:, :, 1, 2])
+
+
+def test_scale() -> None:
+    x = torch.rand(2, 3, 4, 4)
+    by_channel = built("scale((0.5, 2, -1))", (3, 4, 4))(x)
+    assert torch.equal(by_channel, torch.stack([x[:, 0] * 0.5, x[:, 1] * 2, -x[:, 2]], dim=1))
+    assert torch.equal(built("scale(0.5)", (3, 4, 4))(x), x * 0.5)
+
+
+def test_layerscale() -> None:
+    run = built("layerscale(0.25)", (3, 4, 4))
+    x = random(2, 3, 4, 4)
+    assert_close(run(x), x / 4)
+    with torch.no_grad():
+        run.weight.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    assert_close(run(x), torch.stack([x[:, 0], 2 * x[:, 1], 3 * x[:, 2]], dim=1))
+    assert_close(run(x[:, :, 0, 0]), run(x)[:, :, 0, 0])
+
+
 def test_pad() -> None:
     x = random(2, 3, 2, 2)
     y = built("pad((1, 0, 0, 2), channels=5)", (3, 2, 2))(x)
@@ -808,6 +855,8 @@ def test_fc_flattens() -> None:
         ("upconv3-2(dilation=2)", (1, 9, 9)),
         ("gap", (2, 5, 6)),
         ("adaptiveavgpool(size=(2, 3))", (1, 8, 9)),
+        ("crop((1, 0, 1, 2))", (1, 8, 9)),
+        ("crop(size=(5, 4))", (1, 8, 8)),
         ("fc-3", (2, 5, 6)),
         ("flatten", (1, 1, 1)),
         ("relu", (2, 5, 6)),

@@ -143,16 +143,20 @@ class Brackets(Layers):
             name = (
                 frame.namer.reserve("shortcut") if options.shortcut in ("auto", "pad", "projection") else ""
             )
-            result = self.shortcut(step, options, stream, body, frame, name)
+            # Named even where the rate is 0 or nothing is skipped, so that a block's instances share a class.
+            drop = frame.namer.fresh("droppath") if "drop_path" in options.model_fields_set else ""
+            result = self.shortcut(step, options, stream, body, frame, name, drop)
             if result is not None and (result != body or body != stream):
                 title = self.title(step, target, frame, None)
                 children = tuple(self.children)
                 self.children = []
                 names: tuple[tuple[str, Any], ...] = ()
                 if name:
-                    names = (("shortcut", name), ("signature", self.signature(step, options.shortcut, children, body, frame)))
+                    names = (("shortcut", name), ("signature", self.signature(step, options.shortcut, body, frame)))
                 if options.shortcut == "match":
                     names = (("skip", (frame.namer.reserve("skip"), result != body)),)
+                if drop:
+                    names = (*names, ("drop", drop))
                 outer.append(
                     self.region("residual", "", title, start, stream, result, step, children, arguments=names)
                 )
@@ -161,22 +165,20 @@ class Brackets(Layers):
         return result
 
     def signature(
-        self, step: syntax.Step, how: str, children: tuple[Region, ...], body: int, frame: Frame
+        self, step: syntax.Step, how: str, body: int, frame: Frame
     ) -> tuple[str, ...]:
         """What kind of shortcut this is, or would be where shapes agree: instances of a block share a class only where
         that is the same."""
         if how == "pad":
-            present = [child for child in children if child.name.startswith("shortcut")]
-            kinds = [self.nodes[i].kind for child in present for i in range(child.start, child.stop)]
-            return tuple(kinds or ("maxpool", "pad"))
+            return ("pad",)
         shape = self.nodes[body].shape
         ops = self.projection(shape[0], (1, 1), step, frame) if len(shape) == 3 else ()
         return tuple(f"{op.syntax} {op.model_copy(update={'channels': 0}) if op.syntax == 'conv' else op}" for op in ops or ())
 
     def shortcut(
-        self, step: syntax.Step, options: Any, stream: int, body: int, frame: Frame, name: str
+        self, step: syntax.Step, options: Any, stream: int, body: int, frame: Frame, name: str, drop: str
     ) -> int | None:
-        """F(x) + shortcut(x).
+        """F(x) + shortcut(x). name, drop: what the shortcut's and the drop path's members are called.
 
         The shortcut is the identity where the body keeps the channels and has no stride: what a network's weights are
         must not depend on the size of its input, and a stride on a single pixel changes no shape.
@@ -193,7 +195,8 @@ class Brackets(Layers):
         if options.scale != 1.0:
             body = self.part(_layer("scale", factor=options.scale), body, "scale", step, frame)  # type: ignore[assignment]
         if options.drop_path:
-            body = self.part(_layer("droppath", ratio=options.drop_path), body, "droppath", step, frame)  # type: ignore[assignment]
+            dropping = _layer("droppath", ratio=options.drop_path)
+            body = self.inserted((dropping,), body, drop, "droppath", step, frame)  # type: ignore[assignment]
         skip: int | None = stream
         if options.shortcut == "projection" or options.shortcut in ("auto", "pad") and not agree:
             skip = self.adapt(step, options.shortcut, stream, body, frame, name)
@@ -279,12 +282,7 @@ class Brackets(Layers):
             note = "shortcut=pad adds zero channels and can't take any away"
             self.cannot_match(step, stream, body, frame, note, asked="pad")
             return None
-        ops: list[Op] = []
-        if strides != (1, 1):
-            ops.append(_layer("maxpool", kernel=1, stride=strides))  # a 1x1 window only subsamples
-        if left[0] != came[0]:
-            ops.append(_layer("pad", channels=left[0]))
-        return tuple(ops)
+        return (_layer("pad", channels=left[0], stride=strides),)
 
     def projection(
         self, channels: Dim, strides: tuple[Any, ...], step: syntax.Step, frame: Frame

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -13,13 +14,13 @@ from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.elaborate.findings import Findings, validation_message
 from archdsl.elaborate.frame import Defaults, Frame, Stop
 from archdsl.elaborate.origins import arithmetic, made_vector, set_channels, set_size, step_text, the_way
-from archdsl.names import Target, argument_names, fits, resolve
+from archdsl.names import Target, argument_names, fits, free_names, resolve
 from archdsl.network import Kind, Node, Region
 from archdsl.ops import LAYERS
 from archdsl.ops.base import LIMIT, Op, Shape, ShapeError, Window, written
 from archdsl.source import Source, Span
-from archdsl.symbolic import Dim, Expression, TooLarge, known, larger
-from archdsl.values import LayerCall, Value, ValueProblem, Word, evaluate, shown, whole
+from archdsl.symbolic import Dim, Expression, TooLarge, known, larger, nameless, substitute, symbols_of
+from archdsl.values import COPY, LayerCall, Value, ValueProblem, Word, evaluate, shown, whole
 
 MOST_LAYERS = 200_000
 """Nodes of one network."""
@@ -50,6 +51,7 @@ class Layers(Findings):
         self._unknown: set[tuple[str, int]] = set()
         self._ops: dict[Any, tuple[Op, ...] | None] = {}
         self._inferred: dict[Any, Inferred] = {}
+        self._stand_ins: dict[Dim, Dim] = {}
         self._kept: list[Defaults] = []  # alive as long as the caches that are keyed by their identity
 
     def named(self, layer: type[Op], arguments: tuple[syntax.Argument, ...]) -> list[tuple[str, syntax.Argument]]:
@@ -113,6 +115,8 @@ class Layers(Findings):
                     spans.setdefault(name, default.span)
         values.update(given)
         for name, value in values.items():
+            if isinstance(value, tuple):
+                value = next((item for item in value if isinstance(item, Expression)), None)
             if isinstance(value, Expression):
                 self.problem("A206", f"`{name}` must be known when compiling, and {value} is not", spans[name], frame)
                 return None
@@ -185,7 +189,11 @@ class Layers(Findings):
             self._inferred[key] = inferred
         if len(nodes) > MOST_LAYERS:
             self.too_many(step.span, frame)
-        extent, jump = _see(inferred.window, [nodes[i] for i in inputs])
+        try:
+            extent, jump = _see(self.positive_window(inferred.window), nodes, inputs)
+        except TooLarge as error:
+            self.problem("A305", str(error), step.span, frame, hint="give the input's height and width as numbers")
+            return None
         self.made_by[len(nodes)] = step
         nodes.append(
             Node(
@@ -202,6 +210,30 @@ class Layers(Findings):
             )
         )
         return len(nodes) - 1
+
+    def positive_window(self, window: Window) -> Window:
+        """A window over the whole of an image whose size is an expression, with a symbol in place of the size: what
+        matters while receptive fields are compared is that it is positive, which an expression does not show."""
+        height, width = window.extent
+        if known(height) and known(width):
+            return window
+        return Window((self.stand_in(height), self.stand_in(width)), window.stride)
+
+    def stand_in(self, size: Dim) -> Dim:
+        if known(size) or any(symbol.startswith("#") for symbol in symbols_of(size)):
+            return size
+        if size not in self._stand_ins:
+            self._stand_ins[size] = nameless(len(self._stand_ins) + 1)
+        return self._stand_ins[size]
+
+    def without_stand_ins(self) -> tuple[Node, ...]:
+        """The nodes, with the sizes that symbols stood for. Raises TooLarge."""
+        if not self._stand_ins:
+            return tuple(self.nodes)
+        values = {symbols_of(symbol)[0]: size for size, symbol in self._stand_ins.items()}
+        fields = {node.extent for node in self.nodes}
+        meant = {field: (substitute(field[0], values), substitute(field[1], values)) for field in fields}
+        return tuple(replace(node, extent=meant[node.extent]) for node in self.nodes)
 
     def infer(
         self, op: Op, shapes: tuple[Shape, ...], inputs: tuple[int, ...], step: syntax.Step, frame: Frame, branches: tuple[Span, ...]
@@ -346,9 +378,9 @@ class Layers(Findings):
         """A step as its author would say it, numbers put in; a body in full only where it is short."""
         text = step.head.name if isinstance(step.head, syntax.Name) else ""
         if step.width is not None:
-            text += f"-{shown(self.whole(step.width, frame, 'a width'))}"
+            text += f"-{self._shown(step.width, frame)}"
         if stride is not None:
-            text += f"/{shown(self.whole(stride, frame, 'a stride'))}"
+            text += f"/{self._shown(stride, frame)}"
         if step.arguments:
             text += "(" + ", ".join(self._argument_title(a, frame) for a in step.arguments) + ")"
         if step.body is not None:
@@ -358,11 +390,17 @@ class Layers(Findings):
             text += f" {body}"
         return text.strip()
 
+    def _shown(self, expr: syntax.Expr, frame: Frame) -> str:
+        """A number as computed; of all copies together, one that depends on the copy as it is written."""
+        if COPY not in frame.variables and COPY in free_names(expr):
+            return expr.span.text
+        return shown(self.value(expr, frame.scope, frame))
+
     def _argument_title(self, argument: syntax.Argument, frame: Frame) -> str:
         if isinstance(argument.value, syntax.Reference):
             text = f"@{argument.value.label}"
         else:
-            text = shown(self.value(argument.value, frame.scope, frame))
+            text = self._shown(argument.value, frame)
         return f"{argument.name.name}={text}" if argument.name is not None else text
 
     def region(
@@ -429,14 +467,20 @@ def part_names(ops: tuple[Op, ...]) -> tuple[str, ...]:
 
 
 
-def _see(window: Window, sources: list[Any]) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+def _see(window: Window, nodes: list[Node], inputs: tuple[int, ...]) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     """Receptive field and effective stride after a window: the largest over the inputs."""
     extent, stride = window
+    sources = [nodes[i] for i in inputs]
     if len(sources) == 1 and extent == (1, 1) and stride == (1, 1):
         return sources[0].extent, sources[0].jump
     field, jump = [], []
     for axis in (0, 1):
-        sides = [s.extent[axis] + _steps(extent[axis] - 1, s.jump[axis]) for s in sources]
+        if len(sources) > 1 and _symbolic(*(s.extent[axis] for s in sources)):
+            # What a tensor sees, those computed from it see too: then nothing need be compared.
+            seen = [nodes[i] for i in inputs if not any(_comes_from(nodes, j, i) for j in inputs if j > i)]
+        else:
+            seen = sources
+        sides = [s.extent[axis] + _steps(extent[axis] - 1, s.jump[axis]) for s in seen]
         largest = sides[0]
         for side in sides[1:]:
             largest = max(largest, side) if not _symbolic(largest, side) else larger(largest, side)
@@ -444,6 +488,19 @@ def _see(window: Window, sources: list[Any]) -> tuple[tuple[Any, Any], tuple[Any
         jump.append(exact(max(s.jump[axis] for s in sources) * stride[axis]))
     return (field[0], field[1]), (jump[0], jump[1])
 
+
+
+def _comes_from(nodes: list[Node], node: int, source: int) -> bool:
+    """Whether a tensor is computed from another that stands before it."""
+    found, pending = {node}, [node]
+    while pending:
+        for before in nodes[pending.pop()].inputs:
+            if before == source:
+                return True
+            if before > source and before not in found:
+                found.add(before)
+                pending.append(before)
+    return False
 
 
 def _is_plain(span: Span) -> bool:

@@ -82,13 +82,17 @@ def step_text(step: syntax.Step) -> str:
     return text
 
 
+MOST_PADDING = 16
+"""The largest padding that is proposed: no published network has a larger one."""
+
+
 def remedies(op: Op, shape: Shape, wanted: tuple[Dim | None, ...]) -> Iterator[tuple[str, str]]:
     """One argument and a value for it that would give the wanted height and width."""
     if getattr(op, "_sliding", None) is None:
         return
     extent = max(op.window(shape).extent)  # type: ignore[type-var]
     for field, text, value in (
-        *(("padding", str(p), (p,) * 4) for p in range(extent // 2 + 1 if known(extent) else 0)),
+        *(("padding", str(p), (p,) * 4) for p in range(min(extent // 2, MOST_PADDING) + 1 if known(extent) else 0)),
         ("padding", "same", "same"),
         *(("ceil", "true", True),) * ("ceil" in type(op).model_fields),
         *(("stride", str(s), (s, s)) for s in (1, 2, 3, 4)),

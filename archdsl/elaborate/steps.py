@@ -10,18 +10,21 @@ from archdsl.elaborate.frame import Default, Frame, Namer, Stop
 from archdsl.elaborate.layers import MOST_LAYERS
 from archdsl.elaborate.origins import arithmetic, remedies, set_size, step_text, with_argument
 from archdsl.names import Target, free_names, match_parameters
-from archdsl.network import Image, Node
+from archdsl.network import Alias, Image, Node
 from archdsl.ops import LAYERS
 from archdsl.ops.base import Shape, written
 from archdsl.source import Source, Span
 from archdsl.symbolic import Dim, known, symbol
-from archdsl.values import LOST, Scope, Value, ValueProblem, evaluate, shown, truth, whole
+from archdsl.values import COPY, LOST, Scope, Value, ValueProblem, evaluate, shown, truth, whole
 
 DEEPEST = 200
 """Blocks that call each other."""
 
 MOST_IDLE = 10_000
 """Steps that make no layer: a text of three lines can ask for a billion of them."""
+
+
+_ALIAS = Alias()
 
 
 class Steps(Brackets):
@@ -157,11 +160,13 @@ class Steps(Brackets):
         if count < 0 or count == 0 and isinstance(repeat.count, syntax.Number):
             self.problem("A105", f"a step can't be repeated {count} times", repeat.span, frame, hint="x1 is the least")
             return None
+        outside = frame.variables.pop(COPY, None)  # that of a repeat around this one
         if stream is None:
             count = min(count, 1)  # nothing can be inferred: look for other mistakes once
         elif len(self.nodes) + count * self.least_layers(step, target, stream, frame) > MOST_LAYERS:
             self.too_many(repeat.span, frame)
         name = self.name_of(step, frame)
+        title = f"{self.title(step, target, frame, step.stride)} x{count}" if stream is not None else ""
         outer, self.children = self.children, []
         start, entered = len(self.nodes), stream
         inner = frame.inside(namer=Namer(frame.namer.path(name), None))
@@ -170,13 +175,17 @@ class Steps(Brackets):
             if index == 0 and repeat.stride is not None:
                 stride = repeat.stride
             before = stream
+            frame.variables[COPY] = index
             stream = self.once(step, target, stream, inner, str(index), stride, copy=True)
             if carry is not None:
                 frame.tensors[carry] = before
             if stream is None and entered is not None:
                 break
+        if outside is None:
+            frame.variables.pop(COPY, None)
+        else:
+            frame.variables[COPY] = outside
         if stream is not None and entered is not None:
-            title = f"{self.title(step, target, frame, step.stride)} x{count}"
             if repeat.stride is not None:
                 title += f"/{shown(self.whole(repeat.stride, frame, 'a stride'))}"
             outer.append(self.region("repeat", name, title, start, entered, stream, step, tuple(self.children)))
@@ -351,12 +360,19 @@ class Steps(Brackets):
                 hint=_stop_of(definition),
             )
             raise Stop
-        bound = self.bind(step, definition, frame, stride)
+        incoming = self.nodes[stream].shape if stream is not None else None
+        bound = self.bind(step, definition, frame, stride, incoming)
         if bound is None or stream is None:
             return None
         variables, tensors, missing = bound
         if missing:
             return None
+        given: set[int | None] = {stream}
+        for parameter, tensor in tensors.items():
+            if tensor in given:
+                path = frame.namer.path(f"{name}.{parameter}")
+                tensors[parameter] = self.add(_ALIAS, (tensor,), path, step, frame)  # type: ignore[arg-type]
+            given.add(tensors[parameter])
         outer, self.children = self.children, []
         start = len(self.nodes)
         if not frame.calls and start + self.least_layers(step, target, stream, frame) > MOST_LAYERS:
@@ -365,7 +381,7 @@ class Steps(Brackets):
             module=module,
             variables=dict(variables),
             tensors=tensors,
-            incoming=self.nodes[stream].shape,
+            incoming=incoming,
             defaults=frame.defaults,
             namer=Namer(frame.namer.path(name), definition.body),
             depth=frame.depth + 1,
@@ -395,9 +411,16 @@ class Steps(Brackets):
         return result
 
     def bind(
-        self, step: syntax.Step, definition: syntax.Definition, frame: Frame, stride: syntax.Expr | None
+        self,
+        step: syntax.Step,
+        definition: syntax.Definition,
+        frame: Frame,
+        stride: syntax.Expr | None,
+        incoming: Shape | None,
     ) -> tuple[dict[str, Value], dict[str, int | None], bool] | None:
-        """A call's variables and tensors; None where an argument is wrong, missing=True where a tensor is lost."""
+        """A call's variables and tensors; None where an argument is wrong, missing=True where a tensor is lost.
+
+        incoming: what `in` is in the block, and so in its parameters' defaults."""
         taken = match_parameters(definition, step.arguments or ())
         variables: dict[str, Value] = {}
         tensors: dict[str, int | None] = {}
@@ -417,7 +440,7 @@ class Steps(Brackets):
                 elif name == "s" and stride is not None:
                     variables[name] = whole(stride, frame.scope, "a stride")
                 elif parameter.default is not None:
-                    variables[name] = evaluate(parameter.default, Scope(variables, None))
+                    variables[name] = evaluate(parameter.default, Scope(variables, incoming))
                 else:
                     return None
             except ValueProblem as problem:

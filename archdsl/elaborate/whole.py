@@ -19,7 +19,7 @@ from archdsl.network import Image, Network, Node, Output, Region
 from archdsl.ops.base import LIMIT, Shape
 from archdsl.source import Span
 from archdsl.symbolic import TooLarge, known
-from archdsl.values import Scope, Value, Word, shown
+from archdsl.values import LOST, Scope, Value, Word, shown
 
 
 class Elaboration(NamedTuple):
@@ -63,6 +63,9 @@ class _Elaborator(Steps):
         body = definition.body if definition is not None else syntax.Sequence(statements=self.module.loose, span=self._all())
         span = definition.name.span if definition is not None else self._all()
         variables = self._parameters(definition) if definition is not None else {}
+        if definition is None and self.params:
+            hint = f"steps alone have none: put them into `arch {self.name}({next(iter(self.params))}=...) {{ ... }}`"
+            self.report("A102", f"there is no parameter `{next(iter(self.params))}` here", span, hint=hint)
         frame = Frame(
             module=self.module,
             variables=variables,
@@ -108,15 +111,15 @@ class _Elaborator(Steps):
             children=tuple(self.children),
             span=span,
         )
-        network = Network(
-            name=self.name,
-            nodes=tuple(self.nodes),
-            outputs=tuple(self.outputs),
-            region=region,
-            taps=tuple(self.taps.items()),
-            documentation=self._documentation(definition),
-        )
         try:
+            network = Network(
+                name=self.name,
+                nodes=self.without_stand_ins(),
+                outputs=tuple(self.outputs),
+                region=region,
+                taps=tuple(self.taps.items()),
+                documentation=self._documentation(definition),
+            )
             _ = network.macs, network.activation_bytes
         except TooLarge as error:
             self.report("A305", str(error), span, hint="give the input's height and width as numbers")
@@ -163,10 +166,12 @@ class _Elaborator(Steps):
                 hint = f"give it: -p {name}=VALUE on the command line, {name}=VALUE in Python"
                 self.report("A104", f"`{arch.name.name}` needs `{name}`", parameter.span, hint=hint)
             else:
-                variables[name] = default
+                variables[name] = LOST if default is None else default
         for name in given:
             near = did_you_mean(name, [p.name.name for p in arch.parameters])
             hint = f"did you mean `{near}`?" if near else f"it is defined as {signature(arch)}"
+            if name == "classes" and not near:
+                hint = f"write `arch {arch.name.name}(classes=1000)` and `fc-classes`; of a model, archdsl.replace_head"
             self.report("A102", f"`{arch.name.name}` has no parameter `{name}`", arch.name.span, hint=hint)
         return variables
 

@@ -19,7 +19,7 @@ class DropPath(nn.Module):
         self.ratio = ratio
 
     def forward(self, x):
-        if not self.training:
+        if not self.training or not self.ratio:
             return x
         keep = 1 - self.ratio
         kept = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(keep)
