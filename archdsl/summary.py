@@ -96,14 +96,16 @@ def _side(side: Dim) -> str:
     return text if text.replace("_", "").isalnum() else f"({text})"
 
 
-def _field_text(field: tuple[Dim, Dim] | None) -> str:
+def field_text(field: tuple[Dim, Dim] | None) -> str:
+    """`212`, or `3x7` where height and width differ."""
     if field is None:
         return ""
     height, across = field
     return size(height) if height == across else shape_text(field)
 
 
-def _bytes_text(count: Dim | None) -> str:
+def bytes_text(count: Dim | None) -> str:
+    """`24.5 MiB`"""
     if count is None:
         return "unknown"
     if not isinstance(count, int):
@@ -131,11 +133,11 @@ def totals(network: Network) -> tuple[tuple[str, str], ...]:
         ("buffers", f"{size(network.buffers)} not trained"),
         ("MACs", f"{macs} for one image in evaluation (FLOPs = 2 x MACs)"),
     ]
-    memory = f"{_bytes_text(network.activation_bytes)} for one float32 image"
+    memory = f"{bytes_text(network.activation_bytes)} for one float32 image"
     if network.peak_bytes is not None:
-        memory += f", at most {_bytes_text(network.peak_bytes)} at once"
+        memory += f", at most {bytes_text(network.peak_bytes)} at once"
     lines.append(("activations", memory))
-    lines.append(("receptive field", f"{_field_text(image.extent)} pixels, effective stride {image.stride}"))
+    lines.append(("receptive field", f"{field_text(image.extent)} pixels, effective stride {image.stride}"))
     main = [output for output in network.outputs if not output.aux]
     if len(main) > 1:
         shown = (f"{output.name} {shape_text(network.nodes[output.node].shape)}" for output in main)
@@ -163,7 +165,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         shape_text(row.output),
         size(row.params),
         macs if _runs(row) else f"({macs})",
-        _field_text(row.field),
+        field_text(row.field),
     )
 
 
@@ -172,7 +174,8 @@ def _runs(row: Row) -> bool:
     return row.evaluated or (isinstance(row.macs, int) and row.macs == 0)
 
 
-def _cut(text: str, cells: int) -> str:
+def cut(text: str, cells: int) -> str:
+    """What fits into so many cells of a terminal."""
     if width(text) <= cells:
         return text
     while width(text) > cells - 1:
@@ -191,7 +194,7 @@ def to_text(network: Network, depth: int = 1) -> str:
     body = []
     for row in table:
         step, *numbers = _cells(row)
-        body.append((_cut("  " * (row.depth - 1) + step, WIDEST), *numbers))
+        body.append((cut("  " * (row.depth - 1) + step, WIDEST), *numbers))
     total = ("total", "", size(network.params), size(network.macs), "")
     columns = [max(map(width, column)) for column in zip(_HEADINGS, *body, total, strict=True)]
 

@@ -196,7 +196,7 @@ def test_says_where_it_comes_from(name):
     )
 
 
-FIGURE = re.compile(r"expect\(params=([\d_]+), macs=([\d_.]+G?)\)")
+FIGURE = re.compile(r"expect\(params=([\d_]+),(?: buffers=[\d_]+, total=[\d_]+,)? macs=([\d_.]+G?)\)")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -12,14 +12,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-KINDS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d)
+KINDS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.BatchNorm2d, nn.LayerNorm, nn.PReLU)
+BY_NAME = ("LayerScale",)
+"""What torch has no module for: classes of the same name do the same."""
 
 
 class Owner(NamedTuple):
     """A module that owns weights, as it ran."""
 
     name: str
-    kind: type[nn.Module]
+    kind: type[nn.Module] | str
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
     settings: tuple[object, ...]
     macs: int
@@ -33,7 +35,7 @@ def _settings(module: nn.Module) -> tuple[object, ...]:
     """What a weight's shape does not show."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         return module.kernel_size, module.stride, module.dilation, module.groups
-    return (module.eps,) if isinstance(module, nn.BatchNorm2d) else ()
+    return (module.eps,) if isinstance(module, (nn.BatchNorm2d, nn.LayerNorm)) else ()
 
 
 def _macs(module: nn.Module, came: Tensor, left: Tensor) -> int:
@@ -43,6 +45,13 @@ def _macs(module: nn.Module, came: Tensor, left: Tensor) -> int:
     if isinstance(module, nn.ConvTranspose2d):
         return module.weight.numel() * came[0, 0].numel()
     return module.weight.numel() * left[0, 0].numel() if isinstance(module, nn.Conv2d) else 0
+
+
+def _pointwise(linear: Owner, left: Tensor) -> Owner:
+    """A Linear over the last axis of an image: what a 1x1 conv is over the channels."""
+    shapes = tuple((k, (*shape, 1, 1) if k == "weight" else shape) for k, shape in linear.shapes)
+    settings = _settings(nn.Conv2d(1, 1, 1, device="meta"))
+    return Owner(linear.name, nn.Conv2d, shapes, settings, linear.macs * left[0, ..., 0].numel())
 
 
 def reached(model: nn.Module, outputs: Callable[[nn.Module], Tensor | dict[str, Tensor]]) -> list[Owner]:
@@ -58,14 +67,16 @@ def reached(model: nn.Module, outputs: Callable[[nn.Module], Tensor | dict[str, 
         own = list(module.parameters(recurse=False))
         if not own:
             continue
-        kind = next((k for k in KINDS if isinstance(module, k)), None)
+        called = type(module).__name__
+        kind = next((k for k in KINDS if isinstance(module, k)), called if called in BY_NAME else None)
         assert kind is not None, f"{name} is a {type(module).__name__}: say how to pair it"
         module_of |= {id(parameter): name for parameter in own}
 
         def note(module, args, output, name=name, kind=kind):
             assert name not in ran, f"{name} runs twice"
             shapes = tuple((k, tuple(v.shape)) for k, v in _weights(module).items())
-            ran[name] = Owner(name, kind, shapes, _settings(module), _macs(module, args[0], output))
+            owner = Owner(name, kind, shapes, _settings(module), _macs(module, args[0], output))
+            ran[name] = _pointwise(owner, output) if kind is nn.Linear and output.dim() == 4 else owner
 
         handles.append(module.register_forward_hook(note))
     with torch.enable_grad():
@@ -90,7 +101,9 @@ def _parameters_behind(leaf: Tensor) -> Iterator[int]:
         elif function is not None and function not in seen:
             seen.add(function)
             stack.append((function, True))
-            stack.extend((before, False) for before, _ in reversed(function.next_functions))
+            read = [before for before, _ in function.next_functions]
+            read.sort(key=lambda before: hasattr(before, "variable"))  # addmm reads the bias before the data
+            stack.extend((before, False) for before in reversed(read))
 
 
 def randomize(model: nn.Module, run: Callable[[nn.Module], object], seed: int = 0) -> None:
@@ -99,7 +112,7 @@ def randomize(model: nn.Module, run: Callable[[nn.Module], object], seed: int = 
     generator = torch.Generator().manual_seed(seed)
     for name, tensor in model.state_dict().items():
         leaf = name.rpartition(".")[2]
-        if leaf == "num_batches_tracked":
+        if not tensor.is_floating_point():  # a count
             tensor.zero_()
         elif leaf == "running_var":
             tensor.uniform_(0.5, 2.0, generator=generator)
@@ -133,7 +146,7 @@ def transplant(source: nn.Module, target: nn.Module, order: list[Owner], target_
         for ours, theirs in zip(target_order, order, strict=True):
             into = _weights(target.get_submodule(ours.name))
             for key, value in _weights(source.get_submodule(theirs.name)).items():
-                into[key].copy_(value)
+                into[key].copy_(value.view_as(into[key]))
     for model, owners in ((source, order), (target, target_order)):
         reached = sum(sum(torch.Size(shape).numel() for _, shape in o.shapes) for o in owners)
         assert reached == sum(tensor.numel() for tensor in _weights_of(model)), "not every weight was reached"
