@@ -7,6 +7,7 @@ import linecache
 import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archdsl.backbones import feature_info
 from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.network import Network
 from archdsl.ops.base import Shape, written
@@ -37,17 +38,50 @@ def need_torch() -> Any:
 
 def build(network: Network) -> nn.Module:
     """The network as an nn.Module. See `archdsl.build`."""
+    return class_of(network)()
+
+
+ATTRIBUTE = "_archdsl_network"
+
+
+def class_of(network: Network) -> type[nn.Module]:
+    """The class of a network's modules. Raises ArchError (A401)."""
     need_torch()
-    return _namespace(emit(network), network.name)[class_name(network)]()
+    made: type[nn.Module] = _namespace(emit(network), network)[class_name(network)]
+    # On the class, not the model: copies and pickles of the model then carry it for nothing, and no state_dict, export
+    # or compiler sees it.
+    setattr(made, ATTRIBUTE, network)
+    if all(node.name.partition(".")[0] != "feature_info" for node in network.nodes):  # a label may be called that
+        made.feature_info = feature_info(network)  # type: ignore[assignment]
+    return made
 
 
-def _namespace(text: str, name: str) -> dict[str, Any]:
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside what torch wraps around one: DataParallel and its like, `torch.compile`."""
+    while True:
+        inside = vars(model).get("_modules", {})
+        wrapped = inside.get("_orig_mod", inside.get("module"))
+        if wrapped is None or not type(model).__module__.startswith("torch."):
+            return model
+        model = wrapped
+
+
+def network_of(model: nn.Module) -> Network | None:
+    """The Network that `archdsl.build` made a model from, also of a copy, of one that was pickled, and of one wrapped
+    by torch (DataParallel, `torch.compile`). None for any other module."""
+    network = getattr(type(unwrapped(model)), ATTRIBUTE, None)
+    return network if isinstance(network, Network) else None
+
+
+def _namespace(text: str, network: Network) -> dict[str, Any]:
     """What the text defines. Its lines are put where tracebacks and `inspect.getsource` look for them, and the module
     where pickle does."""
     import sys
     import types
 
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]  # the same in every process, so that pickles load
+    # The same in every process, so that pickles load; and a module each for networks that differ only in what the text
+    # leaves out, such as the weight of a side head.
+    name, digest = network.name, hashlib.sha256(f"{network.hash}\n{text}".encode()).hexdigest()[:12]
     file = f"<archdsl {name} {digest}>"
     module_name = f"archdsl_built_{name}_{digest}"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
