@@ -22,7 +22,7 @@ from archdsl.ops import LAYERS
 from archdsl.source import Source
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs/language.md", ROOT / "specs/README.md", ROOT / "archdsl/ops/README.md"]
+DOCUMENTS = [ROOT / "README.md", ROOT / "docs/language.md", ROOT / "docs/backbones.md", ROOT / "specs/README.md", ROOT / "archdsl/ops/README.md"]
 
 BROKEN = """arch tiny(classes=10) {
   default conv(norm=bn, act=relu)
@@ -110,12 +110,12 @@ def test_specs_in_documents_check(path: Path) -> None:
 
 
 def test_readme_python_runs() -> None:
-    text = next(text for language, text in fences(ROOT / "README.md") if text.startswith("import archdsl"))
+    text = "\n".join(text for _, text in fences(ROOT / "README.md") if text.startswith("import archdsl"))
     done = subprocess.run(
         [sys.executable, "-c", text], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "(256, 112, 112) 175792\n"
+    assert done.stdout == "[512, 1024, 2048]\n(256, 112, 112) 175792\n"
 
 
 def test_the_layer_of_the_how_to_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,6 +155,13 @@ def test_the_language_page_names_every_word() -> None:
     words = [*FUNCTIONS, *COMBINATORS, *(name for name, layer in LAYERS.items() if takes_branches(layer))]
     for word in words:
         assert re.search(rf"\b{word}\b", page), word
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.stem)
+def test_examples_in_documents_run(path: Path) -> None:
+    """Every `>>>` of a page; a page without any has none to run."""
+    ran = doctest.testfile(str(path), module_relative=False, encoding="utf-8", raise_on_error=True).attempted
+    assert ran == len(re.findall(r"^>>> ", path.read_text(), re.M))
 
 
 def test_docstring_examples_run() -> None:

@@ -535,6 +535,30 @@ def test_instances_share_one_class():
     assert len(kinds) == 1
 
 
+def test_a_block_is_one_class_though_it_gets_one_tensor_twice():
+    """NASNet's first cell has the stem as both of its inputs."""
+    text = """block cell(f, @p) { add [ conv3-f | @p; conv3-f ] }
+        input 3x8x8; conv3-4 as s; cell(4, @s) as a; cell(4, @s) as b; carry(p=@b) { cell(4, @p) x4 }"""
+    network = archdsl.loads(text)
+    assert re.findall(r"^class (Cell\w*)", archdsl.emit(network), re.M) == ["Cell"]
+    model = archdsl.build(network)
+    x = torch.randn(1, 3, 8, 8)
+    s = model.s(x)
+    a = model.a.conv1(s) + model.a.conv2(s)
+    b = model.b.conv1(a) + model.b.conv2(s)
+    stream, before = b, b
+    for cell in model.cell1:
+        stream, before = cell.conv1(stream) + cell.conv2(before), stream
+    assert torch.equal(model(x), stream)
+
+
+def test_a_block_may_give_back_its_parameter():
+    text = "block s(@n) { @n }; input 1x8x8; conv3-2 as h; maxpool; s(@h) x2 as w; @h"
+    model = archdsl.build(archdsl.loads(text.replace("; input", "\ninput")))
+    outputs = model(torch.randn(1, 1, 8, 8), taps=("h", "w"))
+    assert torch.equal(outputs["w"], outputs["h"]) and torch.equal(outputs["out"], outputs["h"])
+
+
 def test_a_drop_path_is_a_number_of_its_class():
     """Linear decay: rates from 0 up, and copies without a skip, are instances of one class."""
     text = """default conv(norm=bn, act=silu); input 16x32x32

@@ -368,10 +368,12 @@ class Steps(Brackets):
         if missing:
             return None
         given: set[int | None] = {stream}
+        aliases: dict[int | None, int] = {}
         for parameter, tensor in tensors.items():
             if tensor in given:
                 path = frame.namer.path(f"{name}.{parameter}")
                 tensors[parameter] = self.add(_ALIAS, (tensor,), path, step, frame)  # type: ignore[arg-type]
+                aliases[tensors[parameter]] = tensor  # type: ignore[assignment]
             given.add(tensors[parameter])
         outer, self.children = self.children, []
         start = len(self.nodes)
@@ -390,6 +392,7 @@ class Steps(Brackets):
             block=definition.name.name,
         )
         result = self.sequence(definition.body, stream, inner)
+        result = aliases.get(result, result)  # outside the block the tensor has its own name
         if result is not None:
             title = self.title(step, target, frame, stride)
             outer.append(

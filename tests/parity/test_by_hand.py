@@ -12,6 +12,9 @@ from archdsl import load, loads
 
 pytestmark = [pytest.mark.parity, pytest.mark.slow]
 
+LARGE = ("vgg16c", "vgg11_lrn", "zfnet_wide")
+"""Left to the nightly run."""
+
 SPECS = (
     "lenet5",
     "alexnet",
@@ -29,7 +32,9 @@ SPECS = (
 )
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize(
+    "name", (pytest.param(n, marks=pytest.mark.nightly) if n in LARGE else n for n in SPECS)
+)
 def test_spec(name):
     network = load(name)
     make = getattr(by_hand, name)

@@ -20,6 +20,9 @@ FIXED = {
 }
 """Spec: torchvision's name. Their first fc wants the size that the spec states."""
 
+EACH_RUN = ("alexnet_torchvision", "vgg16")
+"""Of those: float64 makes a VGG take a quarter of a minute, and they are alike."""
+
 ANY_SIZE = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "densenet121", "mobilenet_v2")
 DEEP = ("mobilenet_v2", "resnet101", "resnet152")
 """Small images will do: blocks of ResNet-50, more of them, and depthwise convs, which float64 makes slow."""
@@ -32,7 +35,9 @@ ODD = (3, 131, 97)
 """Sizes that no stride divides, not square: what rounds otherwise shows here."""
 
 
-@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize(
+    "name", (n if n in EACH_RUN else pytest.param(n, marks=pytest.mark.nightly) for n in FIXED)
+)
 def test_fixed_size(name, torchvision):
     network = load(name)
     make = partial(torchvision.models.get_model, FIXED[name], weights=None)
