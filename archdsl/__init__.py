@@ -25,10 +25,17 @@ if _TYPE_CHECKING:
     from archdsl.api import emit as emit
     from archdsl.api import load as load
     from archdsl.api import loads as loads
+    from archdsl.backbones import feature_info as feature_info
+    from archdsl.backbones import features as features
     from archdsl.diagnostics import ArchError as ArchError
     from archdsl.diagnostics import Diagnostic as Diagnostic
+    from archdsl.live import network_of as network_of
     from archdsl.network import Network as Network
     from archdsl.network import Node as Node
+    from archdsl.transfer import freeze as freeze
+    from archdsl.transfer import replace_head as replace_head
+    from archdsl.transfer import unfreeze as unfreeze
+    from archdsl.weights.load import load_weights as load_weights
 
 _HOMES = {
     "ArchError": "diagnostics",
@@ -37,8 +44,15 @@ _HOMES = {
     "Node": "network",
     "build": "api",
     "emit": "api",
+    "feature_info": "backbones",
+    "features": "backbones",
+    "freeze": "transfer",
     "load": "api",
+    "load_weights": "weights.load",
     "loads": "api",
+    "network_of": "live",
+    "replace_head": "transfer",
+    "unfreeze": "transfer",
 }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl import syntax
+from archdsl.backbones import features
 from archdsl.checks import check_names
 from archdsl.diagnostics import ArchError, Diagnostic, did_you_mean
 from archdsl.elaborate import elaborate
@@ -269,18 +271,31 @@ def emit(network: Network) -> str:
     return printer.emit(network)
 
 
-def build(network_or_path: Network | str | os.PathLike[str], **options: Any) -> nn.Module:
+def build(
+    network_or_path: Network | str | os.PathLike[str],
+    *,
+    features_only: bool = False,
+    out: str | int | Iterable[str | int] | None = None,
+    **options: Any,
+) -> nn.Module:
     """The network as an nn.Module with torch's initial weights, in training mode as torch makes it.
 
     network_or_path: a Network, a spec file, or the name of a shipped network; options are those of `load`.
     The module maps (N, C, H, W) to (N, classes), or to a dict of named outputs where there are several.
 
+    features_only: only what the tensors of `out` need, and a dict of those, as `archdsl.features` has it: labels such as
+    "c3", or indices; all that `model.feature_info` tells of, where `out` is None.
+
     Raises ArchError with every finding where the spec does not check, or torch is missing.
     """
     from archdsl import live
 
+    if out is not None and not features_only:
+        raise TypeError("out= says which features are wanted: give features_only=True with it")
     if isinstance(network_or_path, Network):
         if options:
             raise TypeError(f"a Network is already loaded: {', '.join(options)} can't change it")
-        return live.build(network_or_path)
-    return live.build(load(network_or_path, **options))
+        network = network_or_path
+    else:
+        network = load(network_or_path, **options)
+    return live.build(features(network, out) if features_only else network)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CLEAN, FINDINGS, UNUSABLE = 0, 1, 2
 INTERNAL = 70  # EX_SOFTWARE
-STAGES = ("parse", "elaborate", "lower", "emit")
+STAGES = ("parse", "elaborate", "passes", "lower", "emit")
 LARGEST = 2**31 - 1
 LONGEST = 2**20
 STDIN = "<stdin>"
@@ -103,6 +103,12 @@ def _depth(text: str) -> int:
     return int(text)
 
 
+def _batch(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a batch; write a number from 1")
+    return int(text)
+
+
 class _Version(argparse.Action):
     def __init__(self, **settings: Any) -> None:
         super().__init__(nargs=0, **settings)
@@ -137,6 +143,12 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         metavar="NAME=VALUE",
         help="a parameter of the network, such as classes=10",
     )
+    cutting = _Parser(add_help=False)
+    cutting.add_argument(
+        "--features",
+        metavar="LABELS",
+        help="keep only what these labelled tensors need, and return them: c3,c4; all: every stage that is labelled",
+    )
     choosing.add_argument("--arch", metavar="NAME", help="the network that is meant, in a file of several")
     choosing.add_argument(
         "--root", metavar="DIR", help="folder that `use` may read (default: the spec's own)"
@@ -157,7 +169,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         found[name] = commands.add_parser(name, help=says, description=says, parents=[*parents, shared])
         return found[name]
 
-    add = command("compile", "Check a spec, print its table and write the PyTorch module.", choosing)
+    add = command("compile", "Check a spec, print its table and write the PyTorch module.", choosing, cutting)
     add.add_argument("spec", metavar="SPEC")
     add.add_argument("-o", dest="output", metavar="FILE", help="default: NAME.py here; - is standard output")
     add.add_argument(
@@ -173,7 +185,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     add.add_argument("--format", choices=("text", "json", "github"), default="text", metavar="FORMAT")
     add.add_argument("-q", "--quiet", action="store_true", help="print findings only")
 
-    add = command("summary", "Print the table of a network: sizes, parameters, MACs.", choosing)
+    add = command("summary", "Print the table of a network: sizes, parameters, MACs.", choosing, cutting)
     add.add_argument("spec", metavar="SPEC")
     add.add_argument(
         "--depth", type=_depth, default=1, metavar="N", help="how far to look into blocks (default 1)"
@@ -181,6 +193,26 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     add.add_argument(
         "--format", choices=("text", "json", "csv", "markdown"), default="text", metavar="FORMAT"
     )
+
+    add = command("weights", "Load another implementation's weights, and write them for this network.", choosing, cutting)
+    add.add_argument("spec", metavar="SPEC")
+    add.add_argument("file", metavar="FILE", help="a .pt, .safetensors, .weights.h5 or .h5 file")
+    add.add_argument("-o", dest="output", metavar="OUT.safetensors", help="default: only report")
+    add.add_argument("--skip", action="append", default=[], metavar="NAME", help="leave out of FILE; may have *")
+    add.add_argument("--keep", action="append", default=[], metavar="NAME", help="leave in the network as initialized")
+    add.add_argument("--format", choices=("text", "json"), default="text", metavar="FORMAT")
+    add.add_argument("--force", action="store_true", help="replace a file that archdsl did not write")
+
+    add = command("passes", "Show what each pass of the engine saves: kernels and bytes moved.", choosing, cutting)
+    add.add_argument("spec", metavar="SPEC")
+    add.add_argument("--batch", type=_batch, default=1, metavar="N", help="images at once (default 1)")
+    add.add_argument("--dtype", choices=("f32", "bf16", "f16"), default="f32", metavar="DTYPE", help="default f32")
+
+    add = command("zoo", "List the shipped networks, and which published figures they have.")
+    add.add_argument(
+        "names", metavar="NAME-GLOB", nargs="*", help="resnet50, 'resnet*', 'keras/*' (default: all)"
+    )
+    add.add_argument("--format", choices=("text", "json", "markdown"), default="text", metavar="FORMAT")
 
     add = command("layers", "List layers and library blocks, or explain one.")
     add.add_argument("name", metavar="NAME", nargs="?")
@@ -294,9 +326,18 @@ def _network(args: argparse.Namespace) -> Network:
     params = _params(args)
     if args.spec == "-":
         source, _ = _open("-")
-        return api.loads(source.text, name=STDIN, arch=args.arch, input=args.input, **params)
-    with _reading(args.spec):
-        return api.load(args.spec, arch=args.arch, input=args.input, root=_root(args), **params)
+        network = api.loads(source.text, name=STDIN, arch=args.arch, input=args.input, **params)
+    else:
+        with _reading(args.spec):
+            network = api.load(args.spec, arch=args.arch, input=args.input, root=_root(args), **params)
+    if args.features is None:
+        return network
+    from archdsl.backbones import features
+
+    try:
+        return features(network, None if args.features == "all" else args.features.split(","))
+    except ValueError as error:
+        raise Unusable(f"--features {args.features}: {error}") from None
 
 
 def _figures(network: Network) -> str:
@@ -383,7 +424,7 @@ def _refusal(path: str, args: argparse.Namespace, marker: str) -> Diagnostic | N
             first = file.readline(1000).decode(errors="replace")
     except OSError as error:
         raise Unusable(f"can't write {path}: {_why(error)}") from None
-    if first.startswith(marker):
+    if re.match(marker, first, re.DOTALL):
         return None
     return Diagnostic(
         code="A403",
@@ -393,24 +434,26 @@ def _refusal(path: str, args: argparse.Namespace, marker: str) -> Diagnostic | N
     )
 
 
-def _write(path: str, text: str) -> None:
+def _write(path: str, text: str | bytes) -> None:
     """Write a whole file or nothing: beside it first, then in its place."""
     import tempfile
+
+    data = text.encode() if isinstance(text, str) else text
 
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     temporary = None
     try:
         if os.path.exists(target) and not os.path.isfile(target):
-            with open(target, "w", encoding="utf-8", newline="\n") as device:
-                device.write(text)
+            with open(target, "wb") as device:
+                device.write(data)
             return
         mask = os.umask(0)
         os.umask(mask)
         mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~mask
         handle, temporary = tempfile.mkstemp(prefix=".archdsl-", suffix=".py", dir=folder)
-        with open(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with open(handle, "wb") as file:
+            file.write(data)
         os.chmod(temporary, mode)
         os.replace(temporary, target)
         temporary = None
@@ -437,6 +480,11 @@ def _print_stage(args: argparse.Namespace) -> int:
     _report(network.warnings, args, sys.stderr)
     if args.stop_after == "elaborate":
         print(network.to_json())
+    elif args.stop_after == "passes":
+        from archdsl.passes import fused
+        from archdsl.plan_text import listing
+
+        print(listing(fused(network)))
     elif args.stop_after == "lower":
         from archdsl.lower import lower
 
@@ -558,6 +606,75 @@ def _summary(args: argparse.Namespace) -> int:
     _report(network.warnings, args, sys.stderr)
     print(getattr(summary, f"to_{args.format}")(network, args.depth))
     return CLEAN
+
+
+# ---- weights ----
+
+
+def _weights(args: argparse.Namespace) -> int:
+    from archdsl.weights.command import MARKER, convert
+
+    network = _network(args)
+    if args.output is not None:
+        if args.output == "-":
+            raise Unusable("-o -: weights are written to a file")
+        if os.path.exists(args.output) and os.path.exists(args.file) and os.path.samefile(args.output, args.file):
+            raise Unusable(f"can't write {args.output}: it is the file that is read")
+        refusal = _refusal(args.output, args, MARKER)
+        if refusal is not None:
+            _report([refusal], args, sys.stderr)
+            return FINDINGS
+    try:
+        report, data = convert(network, args.file, args.skip, args.keep, args.output is not None)
+    except OSError as error:
+        raise Unusable(f"can't read {args.file}: {_why(error)}") from None
+    print(report.to_json() if args.format == "json" else _printable_lines(str(report)))
+    if args.output is not None:
+        _write(args.output, data)
+        print(_printable(f"wrote {args.output} ({len(data):,} bytes)"), file=sys.stderr if args.format == "json" else None)
+    return CLEAN
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join(map(_printable, text.split("\n")))
+
+
+# ---- passes ----
+
+
+def _passes(args: argparse.Namespace) -> int:
+    from archdsl.plan_text import passes_table
+
+    network = _network(args)
+    _report(network.warnings, args, sys.stderr)
+    try:
+        print(passes_table(network, args.batch, args.dtype))
+    except ValueError as error:
+        raise Unusable(f"{error}: give --input") from None
+    return CLEAN
+
+
+# ---- zoo ----
+
+
+def _zoo(args: argparse.Namespace) -> int:
+    from shutil import get_terminal_size
+
+    from archdsl import zoo
+
+    try:
+        names = zoo.chosen(args.names)
+    except LookupError as error:
+        raise Unusable(str(error)) from None
+    entries = zoo.survey(names)
+    if args.format == "text":
+        # Lines that a terminal would wrap are no table.
+        print(zoo.to_text(entries, get_terminal_size().columns if sys.stdout.isatty() else None))
+    else:
+        print(getattr(zoo, f"to_{args.format}")(entries))
+    sys.stdout.flush()
+    _report((finding for entry in entries for finding in entry.errors), args, sys.stderr)
+    return CLEAN if all(entry.sound for entry in entries) else FINDINGS
 
 
 # ---- layers ----
@@ -766,6 +883,9 @@ _COMMANDS = {
     "compile": _compile,
     "check": _check,
     "summary": _summary,
+    "passes": _passes,
+    "weights": _weights,
+    "zoo": _zoo,
     "layers": _layers,
     "explain": _explain,
 }

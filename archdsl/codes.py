@@ -753,6 +753,96 @@ CODES: dict[str, Code] = {
         Choose another name with `-o other.py`, or replace the file with `--force`.
         """,
     ),
+    # ---- A5xx: networks as backbones ----
+    "A501": _code(
+        "no tensor of that name",
+        """
+        A tensor was asked for by a name that the network does not have: in `out=` of
+        `archdsl.build(..., features_only=True)`, in `--features`, or in `until=` of `archdsl.freeze`.
+
+        A tensor is called by the label that the spec gives it, `bottleneck(256) x6/2 as c4`, or else as
+        the module that makes it: `maxpool3`, `c4.2` for the third copy of a repeat. `freeze` also takes
+        what is inside a block, `c4.2.conv1`; a feature it can't be. `network.taps` has the labels, and
+        `print(model)` the modules.
+        """,
+    ),
+    "A502": _code(
+        "no features to take",
+        """
+        Features are the tensors that a spec labels at the end of its stages, and this one labels no
+        image. Label them:
+
+            bottleneck(256) x6/2 as c4
+
+        or say which tensors are meant, by the modules that make them: `out=["maxpool3", "maxpool4"]`.
+        """,
+    ),
+    "A503": _code(
+        "no classifier to replace",
+        """
+        `archdsl.replace_head` looks for the last layer with weights before each output: an `fc`, or a
+        1x1 conv as SqueezeNet has, after which only pooling, an activation, dropout, softmax or a
+        change of shape may come. Here there is no such layer, or more than one could be meant.
+
+        A network that was cut down to features, or ends in a normalized conv, has no classifier. Give
+        the spec's arch a parameter `classes`, or put a module of your own in its place.
+        """,
+    ),
+    "A504": _code(
+        "a model that archdsl did not build",
+        """
+        `archdsl.freeze` goes by the network that `archdsl.build` made the model from, which tells what
+        each tensor is computed from. This module has none: it was written by hand, or comes from a file
+        that `archdsl compile` wrote.
+
+        Build it with `archdsl.build`, and load the weights into it: the names in the state_dict are the
+        same.
+        """,
+    ),
+    # ---- A6xx: weights ----
+    "A601": _code(
+        "no weights that can be read",
+        """
+        `archdsl.load_weights` and `archdsl weights` read a state_dict, a `.pt` of one, a
+        `.safetensors`, a Keras model, and its `.weights.h5` or older `.h5`. This is none of them, is
+        broken, or holds other things: Python objects, which are never run, links to other files, sparse
+        or quantized tensors.
+
+        Save the state_dict alone: `torch.save(model.state_dict(), "net.pt")`; of a Keras model,
+        `model.save_weights("net.weights.h5")`.
+        """,
+    ),
+    "A602": _code(
+        "weights of another network",
+        """
+        The source's layers are not the network's: one is missing, one is too many, or one has another
+        shape. The message names the first, on both sides. Nothing was loaded.
+
+        Where that is meant, say so: `skip="AuxLogits"` leaves tensors of the source out, `keep="fc"`
+        leaves the network's own as they are. Both take names of tensors, of the modules around them, or
+        patterns with `*`; for another number of classes both are needed: `skip="fc", keep="fc1"`.
+        """,
+    ),
+    "A603": _code(
+        "weights that fit in more than one way",
+        """
+        Layers of the same kind and shape could be exchanged, and neither the order in which the source
+        keeps them nor its names say which is which. Nothing was loaded: a guess would load wrong
+        weights silently.
+
+        Give what knows more: the Keras model or the torch module itself, or a `.pt` of its state_dict,
+        which keeps the order that `.safetensors` and `.h5` files lose.
+        """,
+    ),
+    "A604": _code(
+        "weights that contradict themselves",
+        """
+        Two things that the source says can't both be true: the numbers in its names and the order in
+        which it keeps them, a name that is one of ours and the place where its layer stands, or the
+        values of a file that archdsl wrote and what it noted of them then. Tensors were exchanged or
+        edited. Nothing was loaded.
+        """,
+    ),
     # ---- L: lints ----
     "L101": _code(
         "convolutions with nothing between",

@@ -161,6 +161,7 @@ def test_wheel_contents(built: dict[str, Path]) -> None:
         text = wheel.read(metadata).decode()
     assert {name.split("/")[0] for name in names} == {"archdsl", metadata.split("/")[0]}
     assert {"archdsl/py.typed", "archdsl/grammar/arch.lark", "archdsl/kernels/__init__.py"} <= set(names)
+    assert {"archdsl/specs/vgg16.arch", "archdsl/specs/published.toml"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert "License-Expression: Apache-2.0" in text
 

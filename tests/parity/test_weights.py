@@ -53,7 +53,7 @@ TIMM = {
 EACH_RUN = set(
     """
     googlenet_bn inception_v3 resnet18 resnet50 densenet121 squeezenet1_1 mobilenet_v2 mobilenet_v3_large mnasnet1_0
-    shufflenet_v2_x1_0 efficientnet_b0 xception inception_v4 se_resnet50 mobilenet_v1 regnet_y_400mf convnext_tiny
+    shufflenet_v2_x1_0 efficientnet_b0 xception inception_v4 se_resnet50 mobilenet_v1 resnet50_v2 regnet_y_400mf regnet_x_400mf_torchvision convnext_tiny
     """.split()
 )
 """One of each family, the cheapest; the others wait for --nightly."""
@@ -121,17 +121,21 @@ def test_timm(name: str, timm: ModuleType) -> None:
     assert_loads(name, timm.create_model(TIMM[name], pretrained=False))
 
 
-BY_LOGITS = "regnet_x_400mf regnet_x_800mf regnet_y_400mf regnet_y_800mf convnext_tiny convnext_small convnext_base".split()
-"""Where autograd's order is not ours: a shortcut that is added first, a bias that is added by itself."""
+BY_LOGITS = """
+    regnet_x_400mf_torchvision regnet_x_800mf regnet_y_400mf regnet_y_800mf_torchvision convnext_tiny convnext_small
+    convnext_base regnet_x_400mf regnet_y_800mf resnet50_v2
+""".split()
+"""Where autograd's order is not ours: a shortcut that is added first, a bias that is added by itself, a classifier that
+is a 1x1 conv."""
 
-
-ROUNDED = {"regnet_x_400mf": "regnetx_004", "regnet_y_800mf": "regnety_008"}
-"""torchvision rounds some of their widths to others than the paper's; timm does not."""
+OF_TIMM = {"regnet_x_400mf": "regnetx_004", "regnet_y_800mf": "regnety_008", "resnet50_v2": "resnetv2_50"}
+"""torchvision rounds some widths of RegNets to others than the paper's; timm does not."""
 
 
 @pytest.mark.parametrize("name", some(BY_LOGITS, EACH_RUN))
 def test_by_logits(name: str, torchvision: ModuleType, timm: ModuleType) -> None:
-    make = partial(timm.create_model, ROUNDED[name]) if name in ROUNDED else partial(torchvision.models.get_model, name)
+    other = partial(torchvision.models.get_model, name.removesuffix("_torchvision"))
+    make = partial(timm.create_model, OF_TIMM[name]) if name in OF_TIMM else other
     peer = make().eval().double()
     randomize(peer, lambda model: model(images(*ODD)[:1]))
     state = peer.state_dict()

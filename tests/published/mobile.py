@@ -77,6 +77,8 @@ MOBILE = {
     "regnet_x_400mf": Published(5_157_512, 397_677_568, REGNET.format(32, 64, 160, 384)),
     "regnet_x_800mf": Published(7_259_656, 799_699_712, REGNET.format(64, 128, 288, 672)),
     "regnet_y_400mf": Published(4_344_144, 401_842_848, REGNET.format(48, 104, 208, 440)),
+    "regnet_x_400mf_torchvision": Published(5_495_976, 413_812_608, REGNET.format(32, 64, 160, 400)),
+    "regnet_y_800mf_torchvision": Published(6_432_512, 833_856_256, REGNET.format(64, 144, 320, 784)),
     "regnet_y_800mf": Published(6_263_168, 797_176_832, REGNET.format(64, 128, 320, 768)),
     "convnext_tiny": Published(28_589_128, 4_455_531_264, CONVNEXT.format(96, 192, 384, 768)),
     "convnext_small": Published(50_223_688, 8_683_712_256, CONVNEXT.format(96, 192, 384, 768)),
