@@ -33,7 +33,7 @@ SPECS = (
 
 
 @pytest.mark.parametrize(
-    "name", (pytest.param(n, marks=pytest.mark.nightly) if n in LARGE else n for n in SPECS)
+    "name", [pytest.param(n, marks=pytest.mark.nightly) if n in LARGE else n for n in SPECS]
 )
 def test_spec(name):
     network = load(name)

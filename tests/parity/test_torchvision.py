@@ -36,7 +36,7 @@ ODD = (3, 131, 97)
 
 
 @pytest.mark.parametrize(
-    "name", (n if n in EACH_RUN else pytest.param(n, marks=pytest.mark.nightly) for n in FIXED)
+    "name", [n if n in EACH_RUN else pytest.param(n, marks=pytest.mark.nightly) for n in FIXED]
 )
 def test_fixed_size(name, torchvision):
     network = load(name)
