@@ -29,6 +29,7 @@ if _TYPE_CHECKING:
     from archdsl.backbones import features as features
     from archdsl.diagnostics import ArchError as ArchError
     from archdsl.diagnostics import Diagnostic as Diagnostic
+    from archdsl.engine import optimize as optimize
     from archdsl.live import network_of as network_of
     from archdsl.network import Network as Network
     from archdsl.network import Node as Node
@@ -51,6 +52,7 @@ _HOMES = {
     "load_weights": "weights.load",
     "loads": "api",
     "network_of": "live",
+    "optimize": "engine",
     "replace_head": "transfer",
     "unfreeze": "transfer",
 }

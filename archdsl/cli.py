@@ -109,6 +109,28 @@ def _batch(text: str) -> int:
     return int(text)
 
 
+def _batch_or_any(text: str) -> int | None:
+    return None if text == "dynamic" else _batch(text)
+
+
+def _threads(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of threads; write a number from 1")
+    return int(text)
+
+
+def _peers(text: str) -> tuple[str, ...]:
+    from archdsl.bench.subjects import PEERS
+
+    names = text.split(",")
+    for name in names:
+        if name not in PEERS:
+            raise argparse.ArgumentTypeError(
+                f"no peer {name!r}{_meant(name, PEERS) or ''}; there are {', '.join(PEERS)}"
+            )
+    return tuple(dict.fromkeys(names))
+
+
 class _Version(argparse.Action):
     def __init__(self, **settings: Any) -> None:
         super().__init__(nargs=0, **settings)
@@ -207,6 +229,33 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     add.add_argument("spec", metavar="SPEC")
     add.add_argument("--batch", type=_batch, default=1, metavar="N", help="images at once (default 1)")
     add.add_argument("--dtype", choices=("f32", "bf16", "f16"), default="f32", metavar="DTYPE", help="default f32")
+
+    add = command("export", "Write a network as an ONNX or PT2 file, compared with the module.", choosing, cutting)
+    add.add_argument("spec", metavar="SPEC")
+    add.add_argument("--to", choices=("onnx", "pt2"), required=True, metavar="FORMAT", help="onnx or pt2")
+    add.add_argument("--weights", metavar="FILE", help="as `archdsl weights` reads them (default: random)")
+    add.add_argument("-o", dest="output", metavar="FILE", help="default: NAME.onnx or NAME.pt2 here")
+    add.add_argument("--batch", type=_batch_or_any, default=1, metavar="N", help="images at once (default 1), or dynamic")
+    add.add_argument("--force", action="store_true", help="replace a file that archdsl did not write")
+
+    add = command("bench", "Measure the engine beside what could be run instead.", choosing, cutting)
+    add.add_argument("specs", metavar="SPEC", nargs="+")
+    add.add_argument("--device", choices=("cpu", "cuda"), default="cpu", metavar="DEVICE", help="cpu (default)")
+    add.add_argument("--batch", type=_batch, default=1, metavar="N", help="images at once (default 1)")
+    add.add_argument("--dtype", choices=("f32", "bf16"), default="f32", metavar="DTYPE", help="f32 (default) or bf16")
+    add.add_argument("--threads", type=_threads, default=0, metavar="N", help="of each subject (default: one a core)")
+    add.add_argument(
+        "--against",
+        type=_peers,
+        default=None,
+        metavar="PEERS",
+        help="eager, channels_last, torchscript, compile, onnxruntime, openvino: a list with commas (default: all)",
+    )
+    add.add_argument("--rounds", type=_depth, default=10, metavar="N", help="turns of each subject (default 10)")
+    add.add_argument("--format", choices=("text", "json"), default="text", metavar="FORMAT")
+    add.add_argument("--plot", metavar="FILE.svg", help="the ratios to the best peer, as a picture")
+    add.add_argument("-o", dest="output", metavar="FILE.json", help="everything that was measured")
+    add.add_argument("--force", action="store_true", help="replace files that archdsl did not write")
 
     add = command("zoo", "List the shipped networks, and which published figures they have.")
     add.add_argument(
@@ -421,7 +470,7 @@ def _refusal(path: str, args: argparse.Namespace, marker: str) -> Diagnostic | N
         return None
     try:
         with open(path, "rb") as file:
-            first = file.readline(1000).decode(errors="replace")
+            first = file.read(1000).decode(errors="replace")
     except OSError as error:
         raise Unusable(f"can't write {path}: {_why(error)}") from None
     if re.match(marker, first, re.DOTALL):
@@ -652,6 +701,67 @@ def _passes(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise Unusable(f"{error}: give --input") from None
     return CLEAN
+
+
+# ---- export ----
+
+
+def _export(args: argparse.Namespace) -> int:
+    from archdsl.export import export, is_ours
+
+    network = _network(args)
+    _report(network.warnings, args, sys.stderr)
+    path = args.output or f"{network.name}.{args.to}"
+    if path == "-":
+        raise Unusable("-o -: an export is written to a file")
+    if args.weights and os.path.exists(path) and os.path.exists(args.weights) and os.path.samefile(path, args.weights):
+        raise Unusable(f"can't write {path}: it is the file of the weights")
+    refusal = _refusal(path, args, "(?!)")  # no first line tells: `is_ours` does
+    if refusal is not None and not is_ours(path):
+        _report([refusal], args, sys.stderr)
+        return FINDINGS
+    try:
+        made = export(network, args.to, weights=args.weights, batch=args.batch)
+    except ValueError as error:
+        raise Unusable(f"{error}: give --input") from None
+    except OSError as error:
+        raise Unusable(f"can't read {args.weights}: {_why(error)}") from None
+    _write(path, made.data)
+    print(_printable_lines(str(made.weights)) if made.weights else "weights: random, with which every layer matters")
+    print(_printable(f"wrote {path} ({len(made.data):,} bytes): {made.says[0]}"))
+    for line in made.says[1:]:
+        print(_printable(line))
+    return CLEAN
+
+
+# ---- bench ----
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from archdsl.bench import command, plot, results
+
+    if args.device == "cuda":
+        raise Unusable("--device cuda: the engine for GPUs does not exist yet; cpu is what can be measured")
+    networks = []
+    for spec in args.specs:
+        args.spec = spec
+        networks.append(_network(args))
+        for path, marker in ((args.output, results.MARKER), (args.plot, plot.MARKER)):
+            refusal = _refusal(path, args, marker) if path else None
+            if refusal is not None:
+                _report([refusal], args, sys.stderr)
+                return FINDINGS
+    tell = (lambda words: print(_printable(words), file=sys.stderr, flush=True)) if sys.stderr.isatty() else None
+    try:
+        made = command.run(networks, args, tell)
+    except (ValueError, command.Failed) as error:
+        raise Unusable(str(error)) from None
+    print(made.json if args.format == "json" else made.text, end="")
+    for path, data in ((args.output, made.json), (args.plot, made.svg)):
+        if path:
+            _write(path, data)
+            print(_printable(f"wrote {path}"), file=sys.stderr)
+    return CLEAN if made.sound else FINDINGS
 
 
 # ---- zoo ----
@@ -885,6 +995,8 @@ _COMMANDS = {
     "summary": _summary,
     "passes": _passes,
     "weights": _weights,
+    "export": _export,
+    "bench": _bench,
     "zoo": _zoo,
     "layers": _layers,
     "explain": _explain,

@@ -753,6 +753,75 @@ CODES: dict[str, Code] = {
         Choose another name with `-o other.py`, or replace the file with `--force`.
         """,
     ),
+    "A404": _code(
+        "not a model that archdsl built",
+        """
+        `archdsl.optimize` starts from the network that a model was built from, not from its modules. Only
+        what `archdsl.build` returns carries one: also copied, pickled, wrapped by torch, with other
+        weights in it, or with another classifier by `archdsl.replace_head`. Layers that were exchanged by
+        hand are not seen there.
+
+        Build the model from its spec, and load the weights into it.
+        """,
+    ),
+    "A405": _code(
+        "a model in training mode",
+        """
+        An engine computes what a model gives in evaluation: batch norm uses its running statistics and
+        dropout nothing. A model, or a part of it, in training mode would give something else.
+
+        Call `model.eval()` first.
+        """,
+    ),
+    "A406": _code(
+        "images of a size that the engine is not for",
+        """
+        An engine takes batches, (N, C, H, W), of the image size that the spec states, and of any size where
+        the spec leaves it open (`input 3xHxW`) and the layers take it. The number of images is free.
+
+        For another size load the spec with it, `archdsl.load("resnet50", input="3x320x320")`, and build,
+        load weights and optimize again.
+        """,
+    ),
+    "A407": _code(
+        "a dtype that the engine is not for",
+        """
+        An engine computes in float32 or bfloat16: the model's own, or what `dtype=` asks for. Images and
+        outputs have the dtype that the example had.
+
+        Cast the images, or make another engine with an example of theirs.
+        """,
+    ),
+    "A408": _code(
+        "a device that the engine is not on",
+        """
+        The engine runs on a CPU so far, with the model, the example and all images there.
+
+        Move them: `model.cpu()`, `x.cpu()`.
+        """,
+    ),
+    "A409": _code(
+        "a network that can't be exported",
+        """
+        `archdsl export` has torch write the file, and torch's exporter refused: the message is its
+        own. A batch of any size, `--batch dynamic`, asks more of it than a fixed one; ONNX asks more
+        than PT2, and holds at most 2 GiB of weights in one file.
+
+        Nothing was written. Try a fixed `--batch`, `--to pt2`, or another version of torch and
+        onnxscript.
+        """,
+    ),
+    "A410": _code(
+        "an export that could not be confirmed",
+        """
+        Before a file is left in place it is read back, run on random images, and compared with the
+        module and with float64. Here it could not be run, or gave something else than the module.
+
+        Nothing was written: this is a mistake in archdsl, torch or the runtime. Please report it with
+        the spec. Where ONNX Runtime is missing, the package onnx runs the file; `pip install
+        archdsl[export]` brings both.
+        """,
+    ),
     # ---- A5xx: networks as backbones ----
     "A501": _code(
         "no tensor of that name",

@@ -98,6 +98,43 @@ def file_in_the_way(folder: Path) -> tuple[Diagnostic, ...]:
     return (found,)
 
 
+def engine_of(dtype: str = "float32", device: str = "cpu", size: int = 8, training: bool = False) -> object:
+    """What is said where an engine is asked for with an example of this kind."""
+    import torch
+
+    model = live.build(api.loads("arch net { input 3x8x8; conv3-4; relu }", name="net.arch")).train(training)
+    return archdsl.optimize(model, torch.zeros(1, 3, 8, size, dtype=getattr(torch, dtype), device=device))
+
+
+def engine_of_others(folder: Path) -> tuple[Diagnostic, ...]:
+    import torch
+
+    return refused(lambda: archdsl.optimize(torch.nn.Identity(), torch.zeros(1)))
+
+
+def exported(broken: str, by: object) -> tuple[Diagnostic, ...]:
+    """What is said where a part of the export is replaced by another."""
+    from archdsl import export
+
+    network = api.loads("arch net { input 3x8x8; conv3-4; relu }", name="net.arch")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(broken, by)
+        return refused(lambda: export.export(network, "pt2"))
+
+
+def refused_by_torch(folder: Path) -> tuple[Diagnostic, ...]:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("a size depends on the data")
+
+    return exported("torch.export.export", refuse)
+
+
+def export_not_confirmed(folder: Path) -> tuple[Diagnostic, ...]:
+    from archdsl.export import Agreement
+
+    return exported("archdsl.export._compared", lambda *_: Agreement(0.25, 1e-6))
+
+
 STAGES = "arch net {\n  input 3x8x8\n  conv3-4 as c1\n  conv3-8/2 as c2\n  bn\n}\n"
 
 
@@ -176,6 +213,13 @@ MADE: dict[str, Callable[[Path], tuple[Diagnostic, ...]]] = {
     "A401": torch_is_missing,
     "A402": torch_disagrees,
     "A403": file_in_the_way,
+    "A404": engine_of_others,
+    "A405": lambda _: refused(lambda: engine_of(training=True)),
+    "A406": lambda _: refused(lambda: engine_of(size=9)),
+    "A407": lambda _: refused(lambda: engine_of(dtype="float64")),
+    "A408": lambda _: refused(lambda: engine_of(device="meta")),
+    "A409": refused_by_torch,
+    "A410": export_not_confirmed,
     "A501": no_such_tensor,
     "A502": nothing_labelled,
     "A503": no_classifier,

@@ -53,18 +53,22 @@ ORDER = (
     "live",
     "transfer",
     "weights",
+    "engine",
+    "balance",
+    "export",
     "kernels",
     "figures",
     "api",
     "zoo",
+    "bench",
     "cli",
     "__main__",
     "__init__",
 )
 
 # What may load torch when it is imported. All else reads, checks or prints, or waits until it runs something.
-RUNS_TORCH = frozenset({"kernels"})
-HEAVY = ("torch", "triton", "torchvision", "numpy")
+RUNS_TORCH = frozenset({"engine", "kernels"})
+HEAVY = ("torch", "triton", "torchvision", "numpy", "onnx", "onnxruntime", "openvino")
 
 # Imports of a later stage, made inside a function: an object that prints itself.
 LATER = frozenset({("diagnostics", "render"), ("network", "summary")})

@@ -138,7 +138,7 @@ def test_registration_takes_a_good_layer_once() -> None:
         ({"short": {"p": "padding"}}, "names 'padding'"),
         ({"layers": ("act",)}, "names 'act'"),
     ],
-    ids=str,
+    ids=lambda part: next(iter(part)) if isinstance(part, dict) else part,
 )
 def test_registration_refuses(change: dict[str, Any], message: str) -> None:
     bad = type("Bad", (Good,), {"__module__": __name__, "__doc__": "Bad on purpose.", **change})

@@ -1,0 +1,42 @@
+"""What `archdsl bench` does between reading its arguments and printing."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from archdsl.bench.machine import machine
+from archdsl.bench.measure import Settings, measure
+from archdsl.bench.plot import to_svg
+from archdsl.bench.pool import Failed as Failed
+from archdsl.bench.results import Results
+from archdsl.bench.subjects import PEERS
+from archdsl.bench.text import to_text
+from archdsl.live import need_torch
+from archdsl.network import Network
+
+
+class Made(NamedTuple):
+    text: str
+    json: str
+    svg: str
+    sound: bool
+
+
+def run(networks: Iterable[Network], args: Namespace, tell: Callable[[str], None] | None) -> Made:
+    """Measure the networks one after another. Raises ArchError (A401) without torch, ValueError, Failed."""
+    need_torch()
+    settings = Settings(
+        batch=args.batch,
+        dtype=args.dtype,
+        threads=args.threads,
+        against=PEERS if args.against is None else args.against,
+        rounds=args.rounds,
+        tell=tell or (lambda _: None),
+    )
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    cases = tuple(measure(network, settings) for network in networks)
+    found = Results(date, machine(), settings.dtype, settings.all_threads, cases)
+    return Made(to_text(found) + "\n", found.to_json(), to_svg(found), found.sound)

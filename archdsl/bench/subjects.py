@@ -1,0 +1,72 @@
+"""Who is measured, what each needs, and what it can't do."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import NamedTuple
+
+OURS = "archdsl"
+CEILING = "ceiling"
+"""Measured beside the subjects and none of them: one matrix product, and one copy."""
+
+EXTRA = "pip install archdsl[bench]"
+DTYPES = ("f32", "bf16")
+
+
+class Subject(NamedTuple):
+    """packages: what must be installed. onnx: whether it reads the network's ONNX file, for which an exporter is needed."""
+
+    name: str
+    packages: tuple[str, ...]
+    says: str
+    onnx: bool = False
+    dtypes: tuple[str, ...] = DTYPES
+
+    @property
+    def of_torch(self) -> bool:
+        """Whether whoever has torch has it too."""
+        return self.packages == ("torch",) and self.name != OURS
+
+
+SUBJECTS = {
+    subject.name: subject
+    for subject in (
+        Subject(OURS, ("torch",), "archdsl.optimize(model, example)"),
+        Subject("eager", ("torch",), "the module as it is"),
+        Subject("channels_last", ("torch",), "the module and the image in channels_last"),
+        Subject("torchscript", ("torch",), "jit.trace, freeze, optimize_for_inference"),
+        Subject("compile", ("torch",), "torch.compile with freezing"),
+        Subject("onnxruntime", ("onnxruntime",), "the ONNX file, all optimizations", onnx=True, dtypes=("f32",)),
+        Subject("openvino", ("openvino",), "the ONNX file, latency hint", onnx=True),
+    )
+}
+PEERS = tuple(name for name in SUBJECTS if name != OURS)
+
+
+def hindrance(subject: Subject, dtype: str) -> tuple[str, str] | None:
+    """Why a subject can't be measured: ("missing" or "unavailable", a sentence)."""
+    if dtype not in subject.dtypes:
+        return "unavailable", f"computes no {dtype} on a CPU"
+    wanted = (*subject.packages, "onnx", "onnxscript") if subject.onnx else subject.packages
+    for package in wanted:
+        if find_spec(package) is None:
+            what = "not installed" if package in subject.packages else f"needs {package}, which is not installed"
+            return "missing", f"{what}: {'pip install torch' if package == 'torch' else EXTRA}"
+    if subject.name == OURS and not engine_exists():
+        return "missing", "this archdsl has no engine"
+    return None
+
+
+def engine_exists() -> bool:
+    """Whether `archdsl.optimize` does, without loading it: it loads torch."""
+    return "optimize" in dir(import_module("archdsl"))
+
+
+def version_of(package: str) -> str | None:
+    """Of an installed package."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,150 @@
+"""What runs, as data: calls of torch's operators, one after another, on values that are named and not yet there.
+
+The list can be rewritten (`in_place.py`), run call by call and timed, or captured as one function
+(`capture.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+
+@dataclass(slots=True, eq=False)
+class Value:
+    """A tensor that a call makes, or the image. shape: with the batch; dense: whether it is surely a whole
+    channels-last tensor, no part of another."""
+
+    shape: tuple[int, ...]
+    dense: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """An argument that is a list of numbers or None, which TorchScript must be told."""
+
+    items: tuple[float, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One operator.
+
+    name    as TorchScript has it, `aten::relu`; "" where a layer is traced.
+    target  what Python calls for it.
+    args    Values, lists of them, and constants: numbers, texts, weights.
+    out     what it makes.
+    view    whether `out` may share memory with an argument.
+    writes  the argument that it changes and gives back, or None.
+    into    the same in place: (name, target, index of the argument that is changed), where there is one.
+    traced  of a layer as torch's own operators: their graph, whose inputs are `args`.
+    """
+
+    name: str
+    target: Callable[..., Any]
+    args: tuple[Any, ...]
+    out: Value
+    view: bool = False
+    writes: int | None = None
+    into: tuple[str, Callable[..., Any], int] | None = None
+    traced: Any = None
+
+    @property
+    def values(self) -> list[Value]:
+        """Those that it reads."""
+        found: list[Value] = []
+        for arg in self.args:
+            found += [v for v in (arg if isinstance(arg, list) else [arg]) if isinstance(v, Value)]
+        return found
+
+
+@dataclass(slots=True)
+class Step:
+    """What one node of the network became.
+
+    names: of the layers; pattern: what its kernel does; runs: what does it here, in order; why: that, and not
+    another, one reason for each.
+    """
+
+    node: int
+    names: tuple[str, ...]
+    pattern: str
+    runs: list[str] = field(default_factory=list)
+    why: list[str] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Program:
+    """All steps of one plan. outputs: by name, in order."""
+
+    image: Value
+    steps: list[Step]
+    outputs: dict[str, Value]
+
+    @property
+    def calls(self) -> list[Call]:
+        return [call for step in self.steps for call in step.calls]
+
+
+def operator(name: str) -> Callable[..., Any]:
+    """`aten::relu` or `mkldnn::_convolution_pointwise.binary` as Python calls it."""
+    space, _, rest = name.partition("::")
+    base, _, overload = rest.partition(".")
+    found = getattr(getattr(getattr(torch.ops, space), base), overload or "default")
+    named = [argument.name for argument in found._schema.arguments if argument.kwarg_only]
+    first = len(found._schema.arguments) - len(named)
+    if not named:
+        return found
+    return lambda *args: found(*args[:first], **dict(zip(named, args[first:], strict=False)))
+
+
+def execute(call: Call, values: dict[Value, torch.Tensor]) -> None:
+    """Run one call; `values` has what it reads, and gets what it makes."""
+
+    def there(arg: Any) -> Any:
+        if isinstance(arg, Value):
+            return values[arg]
+        if isinstance(arg, Numbers):
+            return list(arg.items)
+        return [there(a) for a in arg] if isinstance(arg, list) else arg
+
+    values[call.out] = call.target(*map(there, call.args))
+
+
+class Memory:
+    """Which values may share memory, and when it is needed last."""
+
+    def __init__(self, program: Program) -> None:
+        self.parent: dict[Value, Value] = {}
+        self.last: dict[Value, int] = {}
+        calls = program.calls
+        for call in calls:
+            shared = call.values if call.view else [] if call.writes is None else [call.args[call.writes]]
+            for value in shared:
+                self.join(call.out, value)
+        for number, call in enumerate(calls):
+            for value in (*call.values, call.out):
+                self.last[self.root(value)] = number
+        for value in program.outputs.values():
+            self.last[self.root(value)] = len(calls)
+
+    def root(self, value: Value) -> Value:
+        """One value for all that may share memory with this one."""
+        while value in self.parent:
+            value = self.parent[value]
+        return value
+
+    def last_read(self, value: Value) -> int:
+        """The number of the last call that reads this memory, by whichever name."""
+        return self.last[self.root(value)]
+
+    def join(self, one: Value, two: Value) -> None:
+        """Both share memory."""
+        one, two = self.root(one), self.root(two)
+        if one is not two:
+            self.parent[one] = two
+            self.last[two] = max(self.last.get(one, -1), self.last.get(two, -1))

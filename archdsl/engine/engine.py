@@ -1,0 +1,235 @@
+"""`archdsl.optimize`: a model as an engine that runs it in evaluation, on a CPU, without Python between layers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from statistics import median
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from archdsl.diagnostics import ArchError, Diagnostic
+from archdsl.engine.calls import Program
+from archdsl.engine.capture import Runner, capture
+from archdsl.engine.cpu import for_cpu, resized
+from archdsl.engine.in_place import in_place
+from archdsl.engine.packing import Weights
+from archdsl.engine.report import Report, report
+from archdsl.engine.select import Selector
+from archdsl.live import network_of, unwrapped
+from archdsl.network import Network
+from archdsl.ops.base import Shape, ShapeError, written
+from archdsl.plan import Plan, plan
+from archdsl.symbolic import known, substitute
+
+DTYPES = {torch.float32: "f32", torch.bfloat16: "bf16"}
+PLANS = 8
+"""Plans that an engine keeps, one for each size it was called with; the one unused longest goes first."""
+
+
+class _Ready(NamedTuple):
+    """A plan of one size, ready to run."""
+
+    network: Network
+    program: Program
+    run: Runner
+
+
+def optimize(model: nn.Module, example: torch.Tensor, *, dtype: torch.dtype | None = None) -> Engine:
+    """An engine that gives what a model gives in evaluation, faster.
+
+    model: what `archdsl.build` made, on a CPU, after `model.eval()`. Its weights are taken as they are now; what
+    happens to it later does not reach the engine.
+    example: a batch of images; the engine is made for its size, dtype and device.
+    dtype: what it computes in, float32 or bfloat16; the model's own unless stated. Outputs have the dtype of
+    the images.
+
+    Raises ArchError: the model or the example is none that an engine can be made of (A404 to A408).
+    """
+    return Engine(model, example, dtype)
+
+
+class Engine:
+    """A model made ready by `archdsl.optimize`. Call it with a batch of images.
+
+    Calls from several threads run side by side: what is shared is only read, and every call has tensors of its
+    own. Other batch sizes work, and other image sizes where the spec leaves them open; each is planned when it
+    first comes, and the last 8 plans are kept.
+    """
+
+    def __init__(self, model: nn.Module, example: torch.Tensor, dtype: torch.dtype | None = None) -> None:
+        network = network_of(model)
+        if network is None:
+            raise _error(
+                "A404",
+                f"{type(model).__name__} is not a model that archdsl built",
+                "make it with archdsl.build(archdsl.load(...)), and load its weights into that",
+            )
+        model = unwrapped(model)
+        if any(module.training for module in model.modules()):
+            raise _error("A405", f"{network.name} is in training mode", "call model.eval() first")
+        state = model.state_dict()
+        self.name = network.name
+        self.came, self.device = example.dtype, example.device
+        self.dtype = _dtype_of(state, example.dtype) if dtype is None else dtype
+        self._check_made_for(network, state)
+        self.given = network.input
+        self._check_size(example)
+        shape = tuple(example.shape)
+        sized = resized(network, shape[1:])
+        self._fused = for_cpu(sized, shape[0])
+        self._weights = Weights(state, self.dtype)
+        self._plans: OrderedDict[tuple[int, ...], _Ready] = OrderedDict()
+        self._lock = threading.Lock()
+        self._shape = shape
+        self._names = [output.name for output in self._fused.outputs]
+        self._bare = self._names == ["out"]  # as the module: a tensor, or tensors by name
+        ready = self._ready(shape)
+        self._weights.close()
+        with torch.no_grad():
+            for _ in range(2):  # TorchScript looks at the first run and settles in the second
+                ready.run(example)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:
+        """What the model gives for a batch. Raises ArchError for one that it can't take (A406 to A408)."""
+        ready = self._plans.get(tuple(x.shape))
+        if ready is None or x.dtype != self.came or x.device != self.device:
+            ready = self._ready_for(x)
+        with torch.no_grad():
+            outputs = ready.run(x)
+        return outputs[0] if self._bare else dict(zip(self._names, outputs, strict=True))
+
+    @property
+    def plan(self) -> Plan:
+        """Where each tensor of the example's size would lie in one arena, and what each kernel moves."""
+        return plan(resized(self._fused, self._shape[1:]), DTYPES[self.dtype])
+
+    def report(self, x: torch.Tensor | None = None, *, runs: int = 10) -> Report:
+        """What runs each layer, why, and how long it takes; `print` it. x: a batch, or random images of the
+        example's size."""
+        if x is None:
+            x = torch.randn(self._shape, dtype=torch.float32).to(self.came)
+        ready = self._ready_for(x)
+        seconds = []
+        for _ in range(runs + 2):
+            start = time.perf_counter()
+            self(x)
+            seconds.append(time.perf_counter() - start)
+        counted = plan(ready.network, DTYPES[self.dtype])
+        title = (
+            f"{self.name}, {written(tuple(x.shape))}, {DTYPES[self.dtype]}, {torch.get_num_threads()} threads"
+        )
+        return report(title, ready.program, counted, x, median(seconds[2:]), runs)
+
+    def __repr__(self) -> str:
+        return f"Engine({self.name!r}, {written(self._shape)}, {DTYPES[self.dtype]})"
+
+    # ---- plans ----
+
+    def _ready_for(self, x: torch.Tensor) -> _Ready:
+        if x.dtype != self.came:
+            raise _error(
+                "A407",
+                f"the engine is for images of {_word(self.came)}, and these are {_word(x.dtype)}",
+                "cast them",
+            )
+        if x.device != self.device:
+            raise _error(
+                "A408",
+                f"the engine is on {self.device}, and these images are on {x.device}",
+                "move them there",
+            )
+        self._check_size(x)
+        return self._ready(tuple(x.shape))
+
+    def _ready(self, shape: tuple[int, ...]) -> _Ready:
+        with self._lock:
+            found = self._plans.get(shape)
+            if found is None:
+                found = self._made(shape)
+                self._plans = OrderedDict([*self._plans.items(), (shape, found)][-PLANS:])
+            elif next(reversed(self._plans)) != shape:
+                # A new dict, so that readers need no lock.
+                others = [item for item in self._plans.items() if item[0] != shape]
+                self._plans = OrderedDict([*others, (shape, found)])
+            return found
+
+    def _made(self, shape: tuple[int, ...]) -> _Ready:
+        try:
+            network = resized(self._fused, shape[1:])
+        except ShapeError as error:
+            raise _error(
+                "A406", f"{self.name} can't take {written(shape[1:])}: {error.message}", error.hint
+            ) from None
+        program = Selector(network, self._weights, shape[0], self.came, _has_onednn(self.dtype)).program()
+        in_place(program)
+        return _Ready(network, program, capture(program, self.name))
+
+    # ---- what is refused ----
+
+    def _check_made_for(self, network: Network, state: dict[str, Any]) -> None:
+        for index in network.evaluated[1:]:
+            node = network.nodes[index]
+            for weight in node.op.weights(*(network.nodes[i].shape for i in node.inputs)):
+                found = state.get(f"{node.name}.{weight.name}")
+                if found is None or tuple(found.shape) != weight.shape:
+                    raise _error(
+                        "A404",
+                        f"{self.name} has another {node.name}.{weight.name} than its spec",
+                        "layers were exchanged after archdsl built it; change the spec instead",
+                    )
+        devices = {value.device.type for value in state.values()} | {self.device.type}
+        if devices != {"cpu"}:
+            raise _error(
+                "A408",
+                f"the engine runs on a CPU, and {self.name} or the example is on {min(devices - {'cpu'})}",
+                "model.cpu() and example.cpu()",
+            )
+        for dtype, what in ((self.dtype, "the engine"), (self.came, "the example")):
+            if dtype not in DTYPES:
+                raise _error(
+                    "A407",
+                    f"{what} can't be {_word(dtype)}",
+                    "float32 and bfloat16 can be computed: give dtype=",
+                )
+
+    def _check_size(self, x: torch.Tensor) -> None:
+        wanted, shape = self.given, tuple(x.shape)
+        fits = len(shape) == len(wanted) + 1 and shape[0] > 0 and _fits(wanted, shape[1:])
+        if not fits:
+            raise _error(
+                "A406",
+                f"{self.name} takes batches of {written(wanted)}, and this is {written(shape) or 'a number'}",
+                f"a tensor of shape (N, {', '.join(map(str, wanted))})",
+            )
+
+
+def _fits(wanted: Shape, size: tuple[int, ...]) -> bool:
+    values: dict[str, Any] = {}
+    for side, number in zip(wanted, size, strict=True):
+        if not known(side):
+            values.setdefault(str(side), number)
+    return all(
+        number > 0 and substitute(side, values) == number for side, number in zip(wanted, size, strict=True)
+    )
+
+
+def _dtype_of(state: dict[str, Any], otherwise: torch.dtype) -> torch.dtype:
+    return next((value.dtype for value in state.values() if value.is_floating_point()), otherwise)
+
+
+def _word(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _has_onednn(dtype: torch.dtype) -> bool:
+    if not torch.backends.mkldnn.is_available():
+        return False
+    return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _error(code: str, message: str, hint: str) -> ArchError:
+    return ArchError([Diagnostic(code=code, message=message, span=None, hint=hint)])

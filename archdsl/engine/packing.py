@@ -1,0 +1,96 @@
+"""Weights of one engine: folded in float64, cast once, and laid out as oneDNN wants them.
+
+All plans share them. A plan for another batch packs anew only where oneDNN asks for another layout there, from
+what is packed already: weights are held once, not plain and packed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from archdsl.passes._kernel import Stage
+from archdsl.passes.weights import State, weights_of
+
+_onednn = torch.ops.mkldnn
+
+
+class Weights:
+    """The weights of a model as they were when this was made. For one thread at a time."""
+
+    def __init__(self, state: State, dtype: torch.dtype) -> None:
+        self.state: State | None = state
+        self.dtype = dtype
+        self.kept: dict[int, dict[str, torch.Tensor]] = {}
+        self.packed: dict[int, list[torch.Tensor]] = {}
+        self.owners: dict[int, Stage] = {}  # ids stay theirs
+        self.stages: dict[int, Stage] = {}
+
+    def stage_of(self, node: int, make: Callable[[], Stage]) -> Stage:
+        """The stage of a node that is a layer by itself: one object for all plans."""
+        return self.stages.setdefault(node, make())
+
+    def close(self) -> None:
+        """The first plan is made: from here on nothing of the model is needed."""
+        self.state = None
+
+    def plain(self, stage: Stage) -> dict[str, torch.Tensor]:
+        """By name, in the engine's dtype."""
+        found = self._folded(stage)
+        return {name: value.to(self.dtype) for name, value in found.items()}
+
+    def affine(self, stage: Stage, channels: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """(scale, shift) in float32, a number for each channel."""
+        found = self._folded(stage)
+        scale, shift = (found[name].expand(channels).contiguous() for name in ("scale", "shift"))
+        return scale, shift
+
+    def bias(self, stage: Stage, *, merging: bool = False) -> torch.Tensor | None:
+        """In float32, which oneDNN adds before it rounds; not where it merges with another tensor too."""
+        bias = self._folded(stage).get("bias")
+        return bias.to(self.dtype) if merging and bias is not None else bias
+
+    def convolution(self, stage: Stage, *window: Any, transposed: bool = False) -> torch.Tensor:
+        """Packed. window: padding, stride, dilation, groups and the size of what comes in."""
+        pack = _onednn._reorder_convolution_weight
+        if transposed:  # whose packed form can't be unpacked
+            pack = _onednn._reorder_convolution_transpose_weight
+            if self.packed.get(id(stage)):
+                return self.packed[id(stage)][0]
+        return self._pack(stage, lambda weight: pack(weight, *window))
+
+    def linear(self, stage: Stage, rows: int) -> torch.Tensor:
+        """Packed, of an fc or a 1x1 convolution."""
+        return self._pack(stage, lambda weight: _onednn._reorder_linear_weight(weight.flatten(1), rows))
+
+    def _pack(self, stage: Stage, pack: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        before = self.packed.setdefault(id(stage), [])
+        weight = before[0].to_dense() if before else self._folded(stage)["weight"]
+        packed = pack(weight.to(self.dtype).contiguous())
+        for other in before:
+            if _same_layout(packed, other):
+                return other
+        before.append(packed)
+        self.kept[id(stage)].pop("weight", None)
+        return packed
+
+    def _folded(self, stage: Stage) -> dict[str, torch.Tensor]:
+        """What is left plain of a stage's weights: float32 for what is small, the engine's dtype for weights."""
+        if id(stage) not in self.kept:
+            assert self.state is not None
+            self.owners[id(stage)] = stage
+            self.kept[id(stage)] = {
+                name: value.to(self.dtype if value.dim() > 1 else torch.float32).clone()
+                for name, value in weights_of(stage, self.state).items()
+            }
+        return self.kept[id(stage)]
+
+
+def _same_layout(one: torch.Tensor, two: torch.Tensor) -> bool:
+    if one.shape != two.shape or one.is_mkldnn != two.is_mkldnn:
+        return False
+    if not one.is_mkldnn:
+        return True
+    return torch.equal(_onednn._get_mkldnn_serialized_md(one), _onednn._get_mkldnn_serialized_md(two))

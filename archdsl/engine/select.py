@@ -1,0 +1,486 @@
+"""Which calls run a network on a CPU: a walk over its nodes, each of which becomes a step.
+
+Tensors are channels-last throughout. A convolution takes what follows it as oneDNN can: an activation, or a
+residual and a ReLU. A 1x1 convolution of stride 1 is a matrix product, which oneDNN begins 10 us sooner. What
+oneDNN has no kernel for is torch's own operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import torch
+
+from archdsl.engine.calls import Call, Numbers, Program, Step, Value, operator
+from archdsl.engine.growing import Place, growing
+from archdsl.engine.packing import Weights
+from archdsl.engine.traced import traced
+from archdsl.network import Network
+from archdsl.ops.base import Op
+from archdsl.passes._kernel import (
+    AFFINE,
+    CONVOLUTIONS,
+    Kernel,
+    Other,
+    Placed,
+    Stage,
+    computes,
+    is_pixelwise,
+    stage_of,
+)
+
+FUSED: dict[str, tuple[str, Numbers, str]] = {
+    "relu": ("relu", Numbers(), ""),
+    "relu6": ("hardtanh", Numbers((0.0, 6.0)), ""),
+    "silu": ("swish", Numbers(), ""),
+    "hswish": ("hardswish", Numbers(), ""),
+    "sigmoid": ("sigmoid", Numbers(), ""),
+    "hsigmoid": ("hardsigmoid", Numbers(), ""),
+    "tanh": ("tanh", Numbers(), ""),
+    "gelu": ("gelu", Numbers(), "none"),
+}
+"""Activations as oneDNN computes them before it writes: (attr, scalars, algorithm)."""
+
+ALONE: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "relu": ("relu", ()),
+    "relu6": ("hardtanh", (0.0, 6.0)),
+    "silu": ("silu", ()),
+    "hswish": ("hardswish", ()),
+    "sigmoid": ("sigmoid", ()),
+    "hsigmoid": ("hardsigmoid", ()),
+    "tanh": ("tanh", ()),
+}
+"""Activations as operators of their own, which have a twin that works in place."""
+
+LARGE = 50_000
+"""Numbers above which, in bf16, a depthwise convolution of one cell scales faster than torch's operators."""
+
+NONE = ("none", Numbers(), "")
+
+
+class Selector:
+    """Makes the program of one network, whose sizes are all numbers, for one batch."""
+
+    def __init__(
+        self, network: Network, weights: Weights, batch: int, came: torch.dtype, onednn: bool = True
+    ) -> None:
+        self.network, self.weights, self.batch, self.came = network, weights, batch, came
+        self.dtype = weights.dtype
+        self.onednn = onednn
+        self.steps: list[Step] = []
+        self.rows: dict[Value, Value] = {}  # of an image, the same with channels as the last dimension
+        self.stages: dict[int, Stage] = {}
+
+    def program(self) -> Program:
+        network = self.network
+        image = Value(self._sized(network.input), dense=False)
+        values: dict[int, Value] = {}
+        ways: dict[int, list[Value]] = {}
+        self._begin(0, ("input",), "input")
+        values[0] = image if self.came == self.dtype else self._cast(image, self.dtype)
+        places = growing(network)
+        buffers: dict[int, Value] = {}
+        for index in network.evaluated[1:]:
+            node = network.nodes[index]
+            inputs = [values[i] for i in node.inputs]
+            op = node.op
+            if isinstance(op, Other):
+                values[index] = ways[node.inputs[0]][op.index]
+                continue
+            if op.syntax in ("identity", "dropout", "droppath"):
+                values[index] = inputs[0]
+                continue
+            if isinstance(op, Kernel):
+                self._begin(index, _names(op, node.name), op.pattern)
+                ways[index] = self._kernel(op, inputs)
+                values[index] = ways[index][0]
+                continue
+            stage = network_stage(self.network, index, self.weights) if computes(op) else None
+            self._begin(index, (node.name,), op.syntax if stage is None else Kernel(trunk=(stage,)).pattern)
+            if index in places:
+                values[index] = self._grown(index, places[index], inputs, buffers)
+            elif isinstance(op, Placed) or op.syntax == "concat":
+                values[index] = self._concat(inputs, self._sized(node.shape))
+            elif stage is not None:
+                values[index] = self._chain((stage,), inputs[0], inputs)
+            else:
+                values[index] = self._plain(op, {}, inputs)
+        self._begin(0, ("output",), "output")
+        outputs = {}
+        for output in network.outputs:
+            if not output.aux:
+                value = values[output.node]
+                outputs[output.name] = value if self.came == self.dtype else self._cast(value, self.came)
+        return Program(image, [step for step in self.steps if step.calls], outputs)
+
+    # ---- writing calls down ----
+
+    def _begin(self, node: int, names: tuple[str, ...], pattern: str) -> None:
+        self.steps.append(Step(node, names, pattern))
+
+    def _say(self, runs: str, why: str) -> None:
+        step = self.steps[-1]
+        step.runs.append(runs)
+        step.why.append(why)
+
+    def _call(
+        self,
+        name: str,
+        *args: Any,
+        shape: tuple[int, ...],
+        view: bool = False,
+        dense: bool = True,
+        into: tuple[str, int] | None = None,
+    ) -> Value:
+        out = Value(shape, dense)
+        place = None if into is None else (into[0], operator(into[0]), into[1])
+        self.steps[-1].calls.append(Call(name, operator(name), args, out, view=view, into=place))
+        return out
+
+    def _cast(self, value: Value, dtype: torch.dtype) -> Value:
+        self._say(f"torch to {str(dtype).removeprefix('torch.')}", "the engine computes in another dtype")
+        number = _DTYPES[dtype]
+        return self._call("aten::to.dtype", value, number, False, False, None, shape=value.shape, dense=False)
+
+    def _sized(self, shape: Sequence[Any]) -> tuple[int, ...]:
+        return (self.batch, *shape)
+
+    # ---- kernels ----
+
+    def _kernel(self, kernel: Kernel, inputs: list[Value]) -> list[Value]:
+        trunk = self._chain(kernel.trunk, inputs[0], inputs)
+        found = []
+        for way in kernel.ways:
+            value = trunk
+            if way.stop is not None and (way.start, way.stop) != (0, trunk.shape[1]):
+                shape = (trunk.shape[0], way.stop - way.start, *trunk.shape[2:])
+                value = self._part(trunk, way.start, way.stop, shape)
+            found.append(self._chain(way.stages, value, inputs))
+        return found
+
+    def _part(self, whole: Value, start: int, stop: int, shape: tuple[int, ...]) -> Value:
+        return self._call("aten::slice.Tensor", whole, 1, start, stop, 1, shape=shape, view=True, dense=False)
+
+    def _chain(self, stages: Sequence[Stage], stream: Value, inputs: Sequence[Value]) -> Value:
+        at = 0
+        while at < len(stages):
+            used, stream = self._next(stages[at:], stream, inputs)
+            at += used
+        return stream
+
+    def _next(self, stages: Sequence[Stage], stream: Value, inputs: Sequence[Value]) -> tuple[int, Value]:
+        """What runs the first of these stages: how many it covers, and what comes out."""
+        stage = stages[0]
+        operands = [inputs[i] for i in stage.operands]
+        if stage.side:
+            operands[0] = self._chain(stage.side, operands[0], inputs)
+        if stage.kind == "identity":
+            return 1, stream
+        if self.onednn and stage.kind in CONVOLUTIONS and stage.kind != "upconv":
+            if stage.kind == "fc":
+                return self._linear(stages, stream, inputs)
+            return self._convolution(stages, stream, inputs)
+        if self.onednn and stage.kind == "upconv" and _plain_upconv(stage):
+            return self._upconv(stages, stream)
+        if stage.kind in AFFINE:
+            return self._affine(stages, stream)
+        if stage.kind in ALONE:
+            return 1, self._activation(stage, stream)
+        if stage.kind in ("add", "mul"):
+            return 1, self._merge(stage, stream, operands)
+        if self.onednn and stage.kind == "avgpool" and _mean_by_weights(stage, stream, self.dtype):
+            return 1, self._mean(stage, stream)
+        weights = self.weights.plain(stage) if stage.sources else {}
+        return 1, self._plain(stage.op, weights, stage.arguments(stream, operands))
+
+    # ---- oneDNN ----
+
+    def _after(
+        self, stages: Sequence[Stage], inputs: Sequence[Value], shape: tuple[int, ...]
+    ) -> tuple[int, tuple[str, Numbers, str], Value | None, str | None]:
+        """What a convolution does on the way out: (stages covered, activation, residual, activation after
+        the residual)."""
+        then = stages[1] if len(stages) > 1 else None
+        if then is not None and then.kind in FUSED:
+            return 2, FUSED[then.kind], None, None
+        if then is not None and then.kind == "add" and len(then.operands) == 1:
+            other = inputs[then.operands[0]]
+            if then.side:
+                other = self._chain(then.side, other, inputs)
+            assert other.shape == shape
+            if len(stages) > 2 and stages[2].kind == "relu":
+                return 3, NONE, other, "relu"
+            return 2, NONE, other, None
+        return 1, NONE, None, None
+
+    def _convolution(
+        self, stages: Sequence[Stage], stream: Value, inputs: Sequence[Value]
+    ) -> tuple[int, Value]:
+        stage = stages[0]
+        op: Any = stage.op
+        shape = self._sized(op.infer(stream.shape[1:]))
+        used, act, other, final = self._after(stages, inputs, shape)
+        if is_pixelwise(stage) and op.stride == (1, 1) and final is None:
+            return used, self._product(stage, stream, shape, act, other)
+        stream, padding = self._padded(op, stream)
+        groups = stream.shape[1] if stage.kind == "dwconv" else op.groups
+        window: tuple[Any, ...] = (padding, list(op.stride), list(op.dilation), groups)
+        weight = self.weights.convolution(stage, *window, list(stream.shape))
+        bias = self.weights.bias(stage, merging=other is not None)
+        word = "depthwise convolution" if stage.kind == "dwconv" else "convolution"
+        if other is None:
+            self._say(_with(f"oneDNN {word}", act), "weights are packed once")
+            name = "mkldnn::_convolution_pointwise"
+            return used, self._call(name, stream, weight, bias, *window, *act, shape=shape)
+        self._say(
+            f"oneDNN {word} + add{' + relu' if final else ''}", "the residual is added before it writes"
+        )
+        name = "mkldnn::_convolution_pointwise.binary"
+        args = (stream, other, weight, bias, *window, "add", 1.0, final, Numbers(), "")
+        into = ("mkldnn::_convolution_pointwise_.binary", 1) if other.dense else None
+        return used, self._call(name, *args, shape=shape, into=into)
+
+    def _padded(self, op: Any, stream: Value) -> tuple[Value, list[int]]:
+        """What a convolution reads, and its padding: oneDNN's is the same on both sides here."""
+        top, bottom, left, right = _sides(op, stream.shape[2:])
+        if top == bottom and left == right:
+            return stream, [top, left]
+        batch, channels, height, width = stream.shape
+        self._say("torch constant_pad_nd", "the padding differs from side to side")
+        shape = (batch, channels, height + top + bottom, width + left + right)
+        padded = self._call("aten::constant_pad_nd", stream, [left, right, top, bottom], 0, shape=shape)
+        return padded, [0, 0]
+
+    def _product(
+        self,
+        stage: Stage,
+        stream: Value,
+        shape: tuple[int, ...],
+        act: tuple[str, Numbers, str],
+        other: Value | None,
+    ) -> Value:
+        """A 1x1 convolution as a product of the pixels' rows and the weights."""
+        rows = self._rows(stream)
+        weight = self.weights.linear(stage, prod(rows.shape[:-1]))
+        bias = self.weights.bias(stage, merging=other is not None)
+        whole = (shape[0], *shape[2:], shape[1])
+        why = "1x1 without stride: a matrix product begins sooner than a convolution"
+        if other is None:
+            self._say(_with("oneDNN product", act), why)
+            out = self._call("mkldnn::_linear_pointwise", rows, weight, bias, *act, shape=whole)
+        else:
+            self._say("oneDNN product + add", why)
+            name = "mkldnn::_linear_pointwise.binary"
+            out = self._call(name, rows, self._rows(other), weight, bias, "add", shape=whole)
+        image = self._call("aten::permute", out, [0, 3, 1, 2], shape=shape, view=True)
+        self.rows[image] = out
+        return image
+
+    def _rows(self, value: Value) -> Value:
+        if value not in self.rows:
+            shape = (value.shape[0], *value.shape[2:], value.shape[1])
+            self.rows[value] = self._call(
+                "aten::permute", value, [0, 2, 3, 1], shape=shape, view=True, dense=False
+            )
+        return self.rows[value]
+
+    def _linear(self, stages: Sequence[Stage], stream: Value, inputs: Sequence[Value]) -> tuple[int, Value]:
+        stage = stages[0]
+        if len(stream.shape) > 2:
+            flat = (stream.shape[0], prod(stream.shape[1:]))
+            stream = self._call("aten::flatten.using_ints", stream, 1, -1, shape=flat, view=True, dense=False)
+        shape = self._sized(stage.op.infer(stream.shape[1:]))
+        if self.dtype == torch.float32:
+            # oneDNN adds up thousands of products in a row: as the last layer that doubled the error of some networks.
+            self._say("torch linear", "as fast as oneDNN's in float32, and adds up more exactly")
+            found = self.weights.plain(stage)
+            return 1, self._call("aten::linear", stream, found["weight"], found.get("bias"), shape=shape)
+        used, act, other, final = self._after(stages, inputs, shape)
+        if final is not None:  # a product has none
+            used -= 1
+        weight = self.weights.linear(stage, stream.shape[0])
+        bias = self.weights.bias(stage, merging=other is not None)
+        if other is None:
+            self._say(_with("oneDNN product", act), "weights are packed once")
+            return used, self._call("mkldnn::_linear_pointwise", stream, weight, bias, *act, shape=shape)
+        self._say("oneDNN product + add", "weights are packed once")
+        name = "mkldnn::_linear_pointwise.binary"
+        return used, self._call(name, stream, other, weight, bias, "add", shape=shape)
+
+    def _upconv(self, stages: Sequence[Stage], stream: Value) -> tuple[int, Value]:
+        stage = stages[0]
+        op: Any = stage.op
+        shape = self._sized(op.infer(stream.shape[1:]))
+        act = FUSED.get(stages[1].kind) if len(stages) > 1 else None
+        window = (
+            [op.padding[0], op.padding[2]],
+            list(op.output_padding),
+            list(op.stride),
+            list(op.dilation),
+            op.groups,
+        )
+        weight = self.weights.convolution(stage, *window, list(stream.shape), transposed=True)
+        self._say(_with("oneDNN transposed convolution", act or NONE), "weights are packed once")
+        name = "mkldnn::_convolution_transpose_pointwise"
+        args = (stream, weight, self.weights.bias(stage), *window, *(act or NONE))
+        return (2 if act else 1), self._call(name, *args, shape=shape, dense=False)
+
+    def _mean(self, stage: Stage, stream: Value) -> Value:
+        """An average pool as a depthwise convolution with equal weights."""
+        op: Any = stage.op
+        channels = stream.shape[1]
+        shape = self._sized(op.infer(stream.shape[1:]))
+        window: tuple[Any, ...] = ([op.padding[0], op.padding[2]], list(op.stride), [1, 1], channels)
+        share = torch.full((channels, 1, *op.kernel), 1 / prod(op.kernel), dtype=self.dtype)
+        weight = torch.ops.mkldnn._reorder_convolution_weight(share, *window, list(stream.shape))
+        self._say(
+            "oneDNN depthwise convolution of equal weights",
+            "torch's average pool takes several times as long",
+        )
+        name = "mkldnn::_convolution_pointwise"
+        return self._call(name, stream, weight, None, *window, *NONE, shape=shape)
+
+    # ---- torch ----
+
+    def _affine(self, stages: Sequence[Stage], stream: Value) -> tuple[int, Value]:
+        channels = stream.shape[1]
+        scale, shift = self.weights.affine(stages[0], channels)
+        is_image = len(stream.shape) == 4
+        if self.dtype == torch.bfloat16 and self.onednn and is_image and prod(stream.shape) > LARGE:
+            act = FUSED.get(stages[1].kind) if len(stages) > 1 else None
+            window = ([0, 0], [1, 1], [1, 1], channels)
+            weight = torch.ops.mkldnn._reorder_convolution_weight(
+                scale.view(-1, 1, 1, 1).to(self.dtype), *window, list(stream.shape)
+            )
+            self._say(
+                _with("oneDNN depthwise 1x1 convolution", act or NONE),
+                "scales and activates in one go; large",
+            )
+            name = "mkldnn::_convolution_pointwise"
+            out = self._call(name, stream, weight, shift, *window, *(act or NONE), shape=stream.shape)
+            return (2 if act else 1), out
+        if self.dtype == torch.bfloat16:
+            self._say("torch batch_norm", "nothing to fold it into; its factors stay float32")
+            zero, one = torch.zeros(channels), torch.ones(channels)
+            args: tuple[Any, ...] = (stream, scale, shift, zero, one, False, 0.0, 0.0, False)
+            return 1, self._call("aten::batch_norm", *args, shape=stream.shape, dense=stream.dense)
+        sides = (1, channels, 1, 1) if is_image else (channels,)
+        self._say("torch addcmul", "nothing to fold it into; twice as fast as batch_norm")
+        args = (shift.view(sides), stream, scale.view(sides), 1)
+        return 1, self._call("aten::addcmul", *args, shape=stream.shape, dense=stream.dense)
+
+    def _activation(self, stage: Stage, stream: Value) -> Value:
+        name, rest = ALONE[stage.kind]
+        self._say(f"torch {name}", "no convolution before it that could take it")
+        into = (f"aten::{name}_", 0)
+        return self._call(f"aten::{name}", stream, *rest, shape=stream.shape, dense=stream.dense, into=into)
+
+    def _merge(self, stage: Stage, stream: Value, operands: Sequence[Value]) -> Value:
+        first, *rest = stage.arguments(stream, operands)
+        self._say(f"torch {stage.kind}", "no convolution before it that could take it")
+        for other in rest:
+            shape = torch.broadcast_shapes(first.shape, other.shape)
+            extra = (1,) if stage.kind == "add" else ()
+            index = 0 if first.shape == shape else 1 if other.shape == shape else None
+            into = None if index is None else (f"aten::{stage.kind}_.Tensor", index)
+            dense = first.dense and other.dense
+            name = f"aten::{stage.kind}.Tensor"
+            first = self._call(name, first, other, *extra, shape=tuple(shape), dense=dense, into=into)
+        return first
+
+    def _concat(self, inputs: list[Value], shape: tuple[int, ...]) -> Value:
+        if len(inputs) == 1:
+            return inputs[0]
+        self._say("torch cat", "oneDNN's operators write whole tensors only")
+        return self._call("aten::cat", list(inputs), 1, shape=shape, dense=all(i.dense for i in inputs))
+
+    def _grown(self, index: int, place: Place, inputs: list[Value], buffers: dict[int, Value]) -> Value:
+        """A concat as the first channels of a tensor that has room for those after it."""
+        if place.first not in buffers:
+            shape = self._sized(self.network.nodes[place.last].shape)
+            layout = _LAYOUTS[torch.channels_last]
+            args = (list(shape), _DTYPES[self.dtype], None, None, None, layout)
+            buffers[place.first] = self._call("aten::empty.memory_format", *args, shape=shape)
+            start = 0
+        else:
+            start, inputs = inputs[0].shape[1], inputs[1:]
+        buffer = buffers[place.first]
+        for value in inputs:
+            stop = start + value.shape[1]
+            part = self._part(buffer, start, stop, value.shape)
+            copied = self._call("aten::copy_", part, value, False, shape=value.shape, dense=False)
+            self.steps[-1].calls[-1].writes = 0
+            assert copied.shape == part.shape
+            start = stop
+        self._say("torch copy_", "only the new channels are copied, into a tensor that grows")
+        if index == place.last:
+            return buffer
+        return self._part(buffer, 0, start, self._sized(self.network.nodes[index].shape))
+
+    def _plain(self, op: Op, weights: dict[str, torch.Tensor], inputs: Sequence[Value]) -> Value:
+        shapes = [value.shape for value in inputs]
+        found = traced(op.lower(*(shape[1:] for shape in shapes)), weights, shapes, self.dtype)
+        self._say(
+            f"torch {', '.join(found.operators) or 'nothing'}", "no faster kernel: the layer's own operators"
+        )
+        out = Value(found.shape, found.dense)
+        call = Call("", found.function, tuple(inputs), out, view=found.shares, traced=found.graph)
+        self.steps[-1].calls.append(call)
+        return out
+
+
+_DTYPES = {torch.float32: 6, torch.bfloat16: 15}
+"""As TorchScript numbers them."""
+_LAYOUTS = {torch.channels_last: 2}
+
+
+def network_stage(network: Network, index: int, weights: Weights) -> Stage:
+    """The one stage of a plain layer; the same object for every plan, since weights are kept by it."""
+    node = network.nodes[index]
+    return weights.stage_of(index, lambda: stage_of(node, [network.nodes[i].shape for i in node.inputs]))
+
+
+def _names(kernel: Kernel, name: str) -> tuple[str, ...]:
+    """Of all layers with weights that are in a kernel; of one without, its own."""
+    found = []
+    for stage in kernel.stages:
+        for source in stage.sources:
+            found += [source.name, *(folded for _, folded in source.folded)]
+    return tuple(dict.fromkeys(found)) or (name,)
+
+
+def _with(text: str, act: tuple[str, Numbers, str]) -> str:
+    return text if act[0] == "none" else f"{text} + {act[0]}"
+
+
+def _sides(op: Any, size: Sequence[int]) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right), also of TensorFlow's `same`."""
+    if op.padding != "same":
+        return op.padding
+    found: list[int] = []
+    for side, kernel, stride, dilation in zip(size, op.kernel, op.stride, op.dilation, strict=True):
+        extent = (kernel - 1) * dilation + 1
+        more = max((-(-side // stride) - 1) * stride + extent - side, 0)
+        found += [more // 2, more - more // 2]
+    return found[0], found[1], found[2], found[3]
+
+
+def _plain_upconv(stage: Stage) -> bool:
+    """oneDNN's grouped ones are not used: their weights are laid out otherwise."""
+    op: Any = stage.op
+    return op.groups == 1 and op.padding[0] == op.padding[1] and op.padding[2] == op.padding[3]
+
+
+def _mean_by_weights(stage: Stage, stream: Value, dtype: torch.dtype) -> bool:
+    """Whether an average pool is a convolution: every window divides by the same number. In bf16 only where
+    that number is exact."""
+    op: Any = stage.op
+    area = prod(op.kernel)
+    if op.padding == "same" or op.ceil or area > 25 or prod(stream.shape[2:]) <= area:
+        return False
+    if op.padding[0] != op.padding[1] or op.padding[2] != op.padding[3]:
+        return False
+    exact = area & (area - 1) == 0
+    return (op.include_pad or not any(op.padding)) and (exact or dtype == torch.float32)
