@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import io
 import json
 import os
@@ -20,6 +22,9 @@ import pytest
 import archdsl
 from archdsl import api, cli
 from archdsl.codes import CODES
+from archdsl.commands import COMMANDS
+from archdsl.commands._options import setting
+from archdsl.commands._output import color
 from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.ops import LAYERS
 from archdsl.source import Source
@@ -269,7 +274,7 @@ def test_no_command_prints_help(run: Run) -> None:
 
 def test_values_of_parameters() -> None:
     assert [
-        cli._setting(text)[1] for text in ("a=3", "a=-3", "a=1_000", "a=0.5", "a=1e-3", "a=true", "a=same")
+        setting(text)[1] for text in ("a=3", "a=-3", "a=1_000", "a=0.5", "a=1e-3", "a=true", "a=same")
     ] == [
         3,
         -3,
@@ -279,7 +284,7 @@ def test_values_of_parameters() -> None:
         True,
         "same",
     ]
-    assert [type(cli._setting(text)[1]) for text in ("a=3", "a=3.0", "a=false")] == [int, float, bool]
+    assert [type(setting(text)[1]) for text in ("a=3", "a=3.0", "a=false")] == [int, float, bool]
 
 
 # ---- colour ----
@@ -319,9 +324,9 @@ def test_a_terminal_gets_colour_unless_it_is_dumb(monkeypatch: pytest.MonkeyPatc
     terminal: Any = SimpleNamespace(isatty=lambda: True)
     args = cli._parser()[0].parse_args(["layers"])
     monkeypatch.setenv("TERM", "xterm")
-    assert cli._color(args, terminal)
+    assert color(args, terminal)
     monkeypatch.setenv("TERM", "dumb")
-    assert not cli._color(args, terminal)
+    assert not color(args, terminal)
 
 
 # ---- summary, layers, explain ----
@@ -636,15 +641,50 @@ def test_check_loads_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "0 []", done.stderr
 
 
-def test_the_parser_needs_only_argparse() -> None:
-    program = (
-        "import sys; from archdsl.cli import _parser; _parser();"
-        "print(sorted({'pydantic', 'lark', 'torch', 'rich', 'json', 'inspect'} & set(sys.modules)))"
-    )
+def in_a_process(program: str) -> str:
+    """What a program prints last."""
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    assert done.stdout == "[]\n", done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def test_the_parsers_need_only_argparse() -> None:
+    """Importing every command and declaring its arguments loads no stage of the compiler."""
+    said = in_a_process(
+        "import argparse, sys; from importlib import import_module; from archdsl import cli, commands\n"
+        "cli._parser()\n"
+        "for name in commands.COMMANDS:\n"
+        "    import_module(f'archdsl.commands.{name}').arguments(argparse.ArgumentParser())\n"
+        "heavy = {'pydantic', 'lark', 'torch', 'rich', 'json', 'inspect'} & set(sys.modules)\n"
+        "stages = {name.split('.')[1] for name in sys.modules if name.startswith('archdsl.')}\n"
+        "print(sorted(heavy), sorted(stages - {'cli', 'commands'}))"
+    )
+    assert said == "[] []"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "own"), [(["--help"], []), (["check", "lenet5"], ["check"]), (["explain"], ["explain"])]
+)
+def test_a_command_loads_no_other(arguments: list[str], own: list[str]) -> None:
+    said = in_a_process(
+        f"import sys; from archdsl.cli import main; code = main({arguments!r})\n"
+        "from archdsl.commands import COMMANDS\n"
+        "own = [name for name in COMMANDS if f'archdsl.commands.{name}' in sys.modules]\n"
+        "print(own, 'archdsl.bench' in sys.modules, code)"
+    )
+    assert said == f"{own} False 0"
+
+
+def test_every_command_is_a_file_and_in_the_list() -> None:
+    folder = ROOT / "archdsl" / "commands"
+    assert {path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")} == COMMANDS.keys()
+    for name in COMMANDS:
+        command = importlib.import_module(f"archdsl.commands.{name}")
+        assert (command.__doc__ or "").startswith(f"`archdsl {name}"), name
+        assert list(inspect.signature(command.arguments).parameters) == ["parser"], name
+        assert list(inspect.signature(command.run).parameters) == ["args"], name

@@ -16,7 +16,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -89,13 +88,12 @@ def torch_disagrees(folder: Path) -> tuple[Diagnostic, ...]:
 
 
 def file_in_the_way(folder: Path) -> tuple[Diagnostic, ...]:
-    from archdsl import cli
+    from archdsl.commands._output import refuse_others
 
     (folder / "net.py").write_text("print('mine')\n")
-    args = SimpleNamespace(spec=str(folder / "net.arch"), force=False)
-    found = cli._refusal(str(folder / "net.py"), args, "# Written by archdsl")  # type: ignore[arg-type]
-    assert found is not None
-    return (found,)
+    with pytest.raises(ArchError) as caught:
+        refuse_others(str(folder / "net.py"), str(folder / "net.arch"), False, "# Written by archdsl")
+    return caught.value.diagnostics
 
 
 def engine_of(dtype: str = "float32", device: str = "cpu", size: int = 8, training: bool = False) -> object:

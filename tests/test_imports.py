@@ -61,6 +61,7 @@ ORDER = (
     "api",
     "zoo",
     "bench",
+    "commands",
     "cli",
     "__main__",
     "__init__",
