@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import torch
@@ -88,6 +89,10 @@ class Program:
     @property
     def calls(self) -> list[Call]:
         return [call for step in self.steps for call in step.calls]
+
+    def largest(self, itemsize: int) -> int:
+        """Bytes of its largest tensor."""
+        return itemsize * max((prod(call.out.shape) for call in self.calls), default=0)
 
 
 def operator(name: str) -> Callable[..., Any]:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from archdsl.diagnostics import ArchError, Diagnostic
+from archdsl.engine import malloc
 from archdsl.engine.calls import Program
 from archdsl.engine.capture import Runner, capture
 from archdsl.engine.cpu import for_cpu, resized
@@ -166,6 +167,7 @@ class Engine:
             ) from None
         program = Selector(network, self._weights, shape[0], self.came, _has_onednn(self.dtype)).program()
         in_place(program)
+        malloc.keep(program.largest(self.dtype.itemsize))
         return _Ready(network, program, capture(program, self.name))
 
     # ---- what is refused ----

@@ -36,6 +36,12 @@ class Weights:
         """The first plan is made: from here on nothing of the model is needed."""
         self.state = None
 
+    def held(self, stage: Stage) -> str | None:
+        """In which form the weights of an earlier plan's stage are: packed, plain, or not there yet."""
+        if self.packed.get(id(stage)):
+            return "packed"
+        return "plain" if id(stage) in self.kept else None
+
     def plain(self, stage: Stage) -> dict[str, torch.Tensor]:
         """By name, in the engine's dtype."""
         found = self._folded(stage)
