@@ -2,7 +2,7 @@
 
 Images are channels-last inside: a tensor of C channels is rows of `row` numbers, one for each position, of
 which it has C in a row; it may be a part of wider rows, as the branches of a placed concat are. All of them
-lie in one arena. Offsets are for one image and every one is a multiple of 64 bytes: a batch of N has each
+lie in one arena. Offsets are for one image and every one is a multiple of 256 bytes: a batch of N has each
 buffer at N times its offset with N times its size, so one plan fits all batches, and no two tensors of any
 batch overlap that must not.
 
@@ -22,8 +22,8 @@ from archdsl.ops.base import Shape
 from archdsl.passes._kernel import POINTWISE, Kernel, Other, Stage, Step, computes, stage_of
 from archdsl.symbolic import known
 
-ALIGNMENT = 64
-"""Bytes, of every buffer's offset and size for one image."""
+ALIGNMENT = 256
+"""Bytes, of every buffer's offset and size for one image: two lines of a GPU's cache; its copy engine wants 16."""
 
 DTYPES = {"f32": 4, "bf16": 2, "f16": 2}
 """Bytes of a number of an activation or of a convolution's weights. Biases, scales and shifts are always
