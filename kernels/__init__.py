@@ -1,1 +1,1 @@
-"""The place of the Triton kernels, one file each, imported as `archdsl.kernels.<name>`. None is written yet."""
+"""The Triton kernels, one file each, imported as `archdsl.kernels.<name>`; README.md says how they are made and proved."""
