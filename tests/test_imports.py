@@ -32,6 +32,7 @@ ORDER = (
     "brackets",
     "syntax_errors",
     "parse",
+    "format",
     "modules",
     "names",
     "references",

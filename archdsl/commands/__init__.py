@@ -24,6 +24,7 @@ CLEAN, FINDINGS, UNUSABLE = 0, 1, 2
 COMMANDS = {
     "compile": "Check a spec, print its table and write the PyTorch module.",
     "check": "Check specs and print what is wrong with them.",
+    "fmt": "Bring specs into their canonical form.",
     "summary": "Print the table of a network: sizes, parameters, MACs.",
     "weights": "Load another implementation's weights, and write them for this network.",
     "passes": "Show what each pass of the engine saves: kernels and bytes moved.",
