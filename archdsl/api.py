@@ -12,10 +12,10 @@ from archdsl import syntax
 from archdsl.backbones import features
 from archdsl.checks import check_names
 from archdsl.diagnostics import ArchError, Diagnostic, did_you_mean
-from archdsl.elaborate import elaborate
+from archdsl.elaborate import Elaboration, elaborate
 from archdsl.headroom import collector_paused, deep_recursion
 from archdsl.lints import lint
-from archdsl.modules import Module, load_module, read_text
+from archdsl.modules import Files, Module, load_module, read_text
 from archdsl.network import Network
 from archdsl.resources import specs_root
 from archdsl.source import Source, Span
@@ -25,10 +25,15 @@ if TYPE_CHECKING:
 
 
 class Checked(NamedTuple):
-    """What checking a text found. networks: one per arch asked for, where there was no error."""
+    """What checking a text found. networks: one per arch asked for, where there was no error.
+
+    module, drafts: the text as read, and what was elaborated of each arch in spite of errors, for an editor.
+    """
 
     networks: tuple[Network, ...]
     diagnostics: tuple[Diagnostic, ...]
+    module: Module
+    drafts: tuple[Elaboration, ...]
 
     @property
     def network(self) -> Network | None:
@@ -69,14 +74,16 @@ def check(
     arch: str | None = None,
     input: str | tuple[int, ...] | None = None,
     params: dict[str, Any] | None = None,
+    files: Files | None = None,
 ) -> Checked:
     """Check a text and infer its networks: the arch that is asked for, or all that it defines. Raises nothing that
     the text could cause: findings are in `diagnostics`, in the order of the text, errors and warnings.
 
-    path: the file it came from, so that it can `use` others; root: the folder that they must lie in.
+    path: the file it came from, so that it can `use` others; root: the folder that they must lie in; files: where they
+    are read, if not from the disk.
     """
     with collector_paused():
-        return _check(source, path, root, arch, parse_shape(input), params)
+        return _check(source, path, root, arch, parse_shape(input), params, files)
 
 
 def _check(
@@ -86,28 +93,32 @@ def _check(
     arch: str | None,
     shape: tuple[int, ...] | None,
     params: dict[str, Any] | None,
+    files: Files | None,
 ) -> Checked:
     if path is not None and root is None:
         root = _root_of(path)
     with deep_recursion():
-        module = load_module(source, path, root.resolve() if root is not None else None)
+        module = load_module(source, path, root.resolve() if root is not None else None, files)
         found = [d for m in module.everywhere() if not m.is_library for d in (*m.diagnostics, *check_names(m))]
     networks: list[Network] = []
+    drafts: list[Elaboration] = []
     chosen, problem = _choose(module, arch)
     if problem is not None and not any(d.code.startswith("A0") for d in found):
         found.append(problem)
     for definition in chosen:
         name = definition.name.name if definition is not None else _name_of(source)
-        network, more = elaborate(definition, module, name=name, input_shape=shape, params=params)
-        found.extend(more)
-        if network is not None:
-            networks.append(network)
+        draft = elaborate(definition, module, name=name, input_shape=shape, params=params)
+        drafts.append(draft)
+        found.extend(draft.diagnostics)
+        if draft.network is not None:
+            networks.append(draft.network)
     found = _without_consequences(found)
     diagnostics = _in_order(found, source)
     if any(d.severity == "error" for d in diagnostics):
-        return Checked((), diagnostics)
+        return Checked((), diagnostics, module, tuple(drafts))
     remarked = tuple(replace(network, warnings=lint(network, source)) for network in networks)
-    return Checked(remarked, _in_order([w for network in remarked for w in network.warnings], source))
+    warnings = _in_order([w for network in remarked for w in network.warnings], source)
+    return Checked(remarked, warnings, module, tuple(drafts))
 
 
 def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:

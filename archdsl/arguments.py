@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Literal
 
 from archdsl import syntax
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
@@ -204,6 +205,11 @@ class Arguments(References):
                 hint=f"it is called as {signature(definition)}",
             )
         self.repeated(given, _filled(given, list(parameters)))
+        for argument in given:
+            parameter = parameters.get(argument.name.name) if argument.name is not None else None
+            if parameter is not None:
+                kind: Literal["label", "variable"] = "label" if parameter.tensor else "variable"
+                self.bound(kind, argument.name.span, parameter.name.span)  # type: ignore[union-attr]
         taken = match_parameters(definition, given)
         strided = step.stride is not None or (step.repeat is not None and step.repeat.stride is not None)
         if "s" in taken and strided:

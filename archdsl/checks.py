@@ -14,9 +14,9 @@ from archdsl import syntax
 from archdsl.arguments import Arguments
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.modules import Module
-from archdsl.names import Target, branches_of, free_names, parts_of, resolve, signature
+from archdsl.names import Target, branches_of, names_in, parts_of, resolve, signature
 from archdsl.ops import LAYERS
-from archdsl.references import Enough, Names, replaced
+from archdsl.references import Binding, Enough, Names, replaced, without_parentheses
 from archdsl.source import Span
 from archdsl.values import COPY
 from archdsl.words import argument_word, layer_word
@@ -26,23 +26,33 @@ FIGURES = ("params", "macs", "buffers", "total", "flops")
 
 def check_names(module: Module) -> list[Diagnostic]:
     """Every name of a file that stands for nothing, and every statement that stands where it can't."""
+    return _walked(module).found
+
+
+def bindings(module: Module) -> list[Binding]:
+    """Every name of a file that stands for something, with the place where that was named."""
+    return _walked(module).bindings
+
+
+def _walked(module: Module) -> _Checker:
     checker = _Checker(module)
     try:
         for definition in module.definitions.values():
             checker.definition(definition)
         if module.loose:
-            checker.body(module.loose, Names(set(), {}, "arch"))
+            checker.body(module.loose, Names({}, {}, "arch"))
     except Enough:
         pass
-    return checker.found
+    return checker
 
 
 class _Checker(Arguments):
     """Walks definitions, statements and steps."""
 
     def definition(self, definition: syntax.Definition) -> None:
-        variables: set[str] = set()
+        variables: dict[str, Span] = {}
         labels: dict[str, Span] = {}
+        self.bound("definition", definition.name.span)
         for parameter in definition.parameters:
             name = parameter.name.name
             if name in variables or name in labels:
@@ -64,6 +74,7 @@ class _Checker(Arguments):
                 if isinstance(definition, syntax.Arch):
                     self.nothing_comes_in(parameter.default)
             self.defines(name, parameter.name.span)
+            self.bound("label" if parameter.tensor else "variable", parameter.name.span)
             if parameter.tensor:
                 labels[name] = parameter.name.span
                 if isinstance(definition, syntax.Arch):
@@ -74,7 +85,7 @@ class _Checker(Arguments):
                         hint="make it a block, or let the arch's `input` bring the tensor",
                     )
             else:
-                variables.add(name)
+                variables.setdefault(name, parameter.name.span)
         owner = "arch" if isinstance(definition, syntax.Arch) else "block"
         self.body(definition.body.statements, Names(variables, labels, owner, definition=definition))
 
@@ -130,17 +141,20 @@ class _Checker(Arguments):
                 hint="values don't change: give the new one a name of its own",
             )
         self.defines(name, statement.name.span)
-        names.variables.add(name)
+        self.bound("variable", statement.name.span)
+        names.variables[name] = statement.name.span
 
     def if_(self, statement: syntax.If, names: Names) -> None:
-        before = set(names.variables)
-        after = set(before)
+        before = dict(names.variables)
+        after = dict(before)
         for body in (*(arm.body for arm in statement.arms), statement.otherwise):
             if body is None:
                 continue
-            names.variables = set(before)  # each arm may `let` the same name: only one is taken
+            names.variables = dict(before)  # each arm may `let` the same name: only one is taken
             self.body(body.statements, names)
-            after |= names.variables
+            for name, place in names.variables.items():
+                if after.setdefault(name, place) is not place and name not in before:
+                    self.bound("variable", place, after[name])  # one name, whichever arm is taken
         names.variables = after
         for arm in statement.arms:
             self.expression(arm.condition, Names(before, {}, "", definition=names.definition))
@@ -163,9 +177,10 @@ class _Checker(Arguments):
                     hint="give the size a name, as in `input 3xHxW`: shapes are then worked out in H and W",
                 )
             else:
-                for name in free_names(dim):
-                    self.defines(name, dim.span)
-                    names.variables.add(name)
+                for name in names_in(dim):
+                    self.defines(name.name, dim.span)
+                    place = without_parentheses(name.span, name.name)
+                    self.bound("variable", place, names.variables.setdefault(name.name, place))
 
     def output(self, statement: syntax.Output, names: Names) -> None:
         if names.owner == "block":
@@ -205,9 +220,9 @@ class _Checker(Arguments):
         if step.repeat is not None:
             self.expression(step.repeat.count, names)
             self.sized(step.repeat.stride, names)
-            outside, names.variables = names.variables, names.variables | {COPY}
+            outside, names.variables = names.variables, names.variables | {COPY: step.repeat.span}
             self.one_step(step, names)
-            names.variables = outside | (names.variables - {COPY})
+            names.variables = {n: s for n, s in names.variables.items() if n != COPY or n in outside}
         else:
             self.one_step(step, names)
         if step.contract is not None:
@@ -226,6 +241,8 @@ class _Checker(Arguments):
                     return  # `soft-max`: what looks like a width is none
             self.loose_parts(step, names)
         else:
+            if target.kind == "block" and target.definition is not None and step.head is not None:
+                self.bound("definition", step.head.span, target.definition.name.span)
             self.parts(step, target)
             self.arguments(step, target, names)
         if isinstance(step.head, syntax.Reference):
@@ -255,6 +272,7 @@ class _Checker(Arguments):
                     if argument.name is not None:
                         bound[argument.name.name] = inside.labels.get(argument.name.name)
                         inside.labels[argument.name.name] = argument.name.span
+                        self.bound("label", argument.name.span)
             if target.combinator.arch_only and names.owner == "block":
                 self.report(
                     "A013",

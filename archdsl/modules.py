@@ -26,6 +26,21 @@ IMPORT_DEPTH = 32
 MOST_BYTES = 2**20
 
 
+class Files:
+    """Where used files come from: the disk, at each check anew.
+
+    An editor has its own: buffers that are not saved yet, and trees that it has parsed already.
+    """
+
+    def source(self, path: Path, name: str) -> Source:
+        """A file's text, called `name` in messages. Raises OSError, UnicodeDecodeError."""
+        return Source(name, read_text(path), path)
+
+    def parse(self, source: Source) -> tuple[syntax.File | None, tuple[Diagnostic, ...]]:
+        """The tree of a text and what is wrong with its syntax."""
+        return parse(source)
+
+
 @dataclass(eq=False)
 class Module:
     """One text: its tree, what it defines and imports, and what was found wrong while reading it.
@@ -74,13 +89,17 @@ class Module:
                 stack.extend(reversed(module.uses))
 
 
-def load_module(source: Source, path: Path | None = None, root: Path | None = None) -> Module:
+def load_module(
+    source: Source, path: Path | None = None, root: Path | None = None, files: Files | None = None
+) -> Module:
     """Parse a text and everything it uses. Findings are in the modules' `diagnostics`; nothing is raised."""
-    return _load(source, path, root, {}, 0)
+    return _load(source, path, root, files or Files(), {}, 0)
 
 
-def _load(source: Source, path: Path | None, root: Path | None, seen: dict[Path, Module], depth: int) -> Module:
-    tree, diagnostics = parse(source)
+def _load(
+    source: Source, path: Path | None, root: Path | None, files: Files, seen: dict[Path, Module], depth: int
+) -> Module:
+    tree, diagnostics = files.parse(source)
     module = Module(source, tree, path, root, diagnostics=list(diagnostics))
     if path is not None:
         seen[path] = module
@@ -90,7 +109,7 @@ def _load(source: Source, path: Path | None, root: Path | None, seen: dict[Path,
             _define(statement, module)
     for statement in statements:
         if isinstance(statement, syntax.Use):
-            _use(statement, module, seen, depth)
+            _use(statement, module, files, seen, depth)
     return module
 
 
@@ -121,7 +140,7 @@ def _define(definition: syntax.Definition, module: Module) -> None:
         module.definitions[name] = definition
 
 
-def _use(statement: syntax.Use, module: Module, seen: dict[Path, Module], depth: int) -> None:
+def _use(statement: syntax.Use, module: Module, files: Files, seen: dict[Path, Module], depth: int) -> None:
     """Read what a `use` names, inside the root, and make its definitions visible."""
     problem = _refused(statement, module, depth)
     if problem is not None:
@@ -131,15 +150,14 @@ def _use(statement: syntax.Use, module: Module, seen: dict[Path, Module], depth:
     path = (module.path.parent / statement.path).resolve()
     used = seen.get(path)
     if used is None:
-        text = _read(path)
-        if isinstance(text, str):
-            used = _load(Source(_display(path, module), text), path, module.root, seen, depth + 1)
-        else:
+        try:
+            source = files.source(path, _display(path, module))
+        except (OSError, UnicodeDecodeError) as error:
             near = did_you_mean(statement.path, _neighbours(module.path.parent, statement.path))
             module.diagnostics.append(
                 Diagnostic(
                     code="A114",
-                    message=_unreadable(statement.path, text),
+                    message=_unreadable(statement.path, error),
                     span=statement.path_span,
                     label=f"looked for beside {os.path.basename(module.source.name)}",
                     hint=f'did you mean "{near}"?'
@@ -149,6 +167,7 @@ def _use(statement: syntax.Use, module: Module, seen: dict[Path, Module], depth:
                 )
             )
             return
+        used = _load(source, path, module.root, files, seen, depth + 1)
     module.uses.append(used)
     for name, definition in used.definitions.items():
         other = module.imported.get(name)
@@ -197,13 +216,6 @@ def _display(path: Path, module: Module) -> str:
     return os.path.normpath(os.path.join(base, os.path.relpath(path, module.path.parent)))
 
 
-def _read(path: Path) -> str | Exception:
-    try:
-        return read_text(path)
-    except (OSError, UnicodeDecodeError) as error:
-        return error
-
-
 def _unreadable(path: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return f"there is no file `{path}`"
@@ -243,7 +255,7 @@ def read_text(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _library_module(path: Path, stamp: tuple[int, int]) -> Module:
-    module = load_module(Source(f"lib/{path.name}", read_text(path)), path, specs_root())
+    module = load_module(Source(f"lib/{path.name}", read_text(path), path), path, specs_root())
     for one in module.everywhere():
         one.is_library = True
     return module

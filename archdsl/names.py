@@ -180,9 +180,14 @@ def branches_of(target: Target) -> int | None:
 
 def free_names(expr: syntax.Expr) -> list[str]:
     """Names in an expression, in order; functions and argument names are none."""
+    return [name.name for name in names_in(expr)]
+
+
+def names_in(expr: syntax.Expr) -> list[syntax.Name]:
+    """The same, each with its place."""
     if isinstance(expr, syntax.Name):
-        return [expr.name]
-    return [name for part in parts_of(expr) for name in free_names(part)]
+        return [expr]
+    return [name for part in parts_of(expr) for name in names_in(part)]
 
 
 def parts_of(expr: syntax.Expr) -> tuple[syntax.Expr, ...]:

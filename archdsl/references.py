@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from archdsl import syntax
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
@@ -19,12 +19,23 @@ from archdsl.words import PYTHON_VALUES, VALUE_WORDS, layer_word, refused_label
 UNREAD = ("A114", "A115", "A306")
 
 
+class Binding(NamedTuple):
+    """A name that stands somewhere, and where what it stands for was given its name; there both are equal.
+
+    kind: "variable", a parameter or a `let`; "label", a labelled tensor or a `@` parameter; "definition", a block or arch.
+    """
+
+    span: Span
+    place: Span
+    kind: Literal["variable", "label", "definition"]
+
+
 class Names:
     """What is known at one place of a body: variables, labels and where they were made."""
 
     def __init__(
         self,
-        variables: set[str],
+        variables: dict[str, Span],
         labels: dict[str, Span],
         owner: str,
         outer: Names | None = None,
@@ -70,6 +81,7 @@ class References:
     def __init__(self, module: Module) -> None:
         self.module = module
         self.found: list[Diagnostic] = []
+        self.bindings: list[Binding] = []
         self.labels = {id(d): dict(_labels_in(d.body.statements)) for d in module.definitions.values()}
         self.labels[id(None)] = dict(_labels_in(module.loose))
         # What a statement that did not parse, or a file that can't be read, would have defined is not missed.
@@ -100,6 +112,10 @@ class References:
         step: syntax.Step | None,
     ) -> None:
         raise NotImplementedError
+
+    def bound(self, kind: Literal["variable", "label", "definition"], span: Span, place: Span | None = None) -> None:
+        """Note that what stands at `span` was given its name at `place`, or is given it here."""
+        self.bindings.append(Binding(span, place or span, kind))
 
     def defines(self, name: str, span: Span) -> None:
         """A parameter or a `let`: any name but one that has a meaning of its own."""
@@ -136,12 +152,15 @@ class References:
                 hint=f"call it `{better}`, here and where `@{name}` stands" if used else "",
                 fix=None if used else Fix(label.span, better, f"call it `{better}`"),
             )
-        names.labels.setdefault(name, label.span)
+        self.bound("label", label.span, names.labels.setdefault(name, label.span))
         if head:
             names.heads.add(name)
 
     def reference(self, reference: syntax.Reference, names: Names) -> None:
         label, span = reference.label, reference.span
+        given = names.place(label)
+        if given is not None:
+            self.bound("label", without_parentheses(span, label), given)
         if names.is_head(label):
             place = names.place(label)
             self.report(
@@ -208,7 +227,10 @@ class References:
 
     def name(self, expr: syntax.Name, names: Names, word: bool) -> None:
         name = expr.name
-        if name in names.variables or name in CONSTANTS or name == "none":
+        if name in names.variables:
+            self.bound("variable", without_parentheses(expr.span, name), names.variables[name])
+            return
+        if name in CONSTANTS or name == "none":
             return
         here = PYTHON_VALUES.get(name)
         if here is not None:
@@ -310,6 +332,17 @@ class References:
             hint=f"write `{near}`" if near else f"choose one of {', '.join(choices)}, or none",
             fix=replaced(span, near, f"write `{near}`"),
         )
+
+
+def without_parentheses(span: Span, name: str) -> Span:
+    """The place of a name alone: the span of one in parentheses holds those too, and that of a tensor its `@`."""
+    if span.text == name:
+        return span
+    text = re.sub(r"#[^\n]*", lambda comment: " " * len(comment[0]), span.text)
+    start = text.find(name)
+    if start < 0:  # a mistake that was mended: the name is not in the text as it stands
+        return span
+    return Span(span.source, span.start + start, span.start + start + len(name))
 
 
 def replaced(span: Span, text: str | None, title: str | None = None) -> Fix | None:

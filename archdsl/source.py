@@ -5,14 +5,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One text with the name that messages call it by: a path, `<stdin>` or `<text>`."""
+    """One text with the name that messages call it by: a path, `<stdin>` or `<text>`. path: the file, if it is one."""
 
     name: str
     text: str
+    path: Path | None = None
 
     @cached_property
     def line_starts(self) -> tuple[int, ...]:

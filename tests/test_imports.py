@@ -34,6 +34,7 @@ ORDER = (
     "parse",
     "format",
     "modules",
+    "pages",
     "names",
     "references",
     "arguments",

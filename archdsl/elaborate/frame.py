@@ -12,6 +12,18 @@ from archdsl.source import Span
 from archdsl.values import Scope, Value
 
 
+class Placed(NamedTuple):
+    """What a step of the text became the first time that it was elaborated: the nodes [start, stop), made from the
+    tensor `entered`, of which `result` flows on. shapes: those it gives, in every call of its block and every copy."""
+
+    step: syntax.Step
+    start: int
+    stop: int
+    entered: int | None
+    result: int
+    shapes: list[Shape]
+
+
 class Stop(Exception):
     """A limit was passed: nothing after it is worth elaborating."""
 

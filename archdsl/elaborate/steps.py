@@ -6,7 +6,7 @@ from archdsl import syntax
 from archdsl.budget import Budget
 from archdsl.diagnostics import Fix, Related
 from archdsl.elaborate.brackets import Brackets
-from archdsl.elaborate.frame import Default, Frame, Namer, Stop
+from archdsl.elaborate.frame import Default, Frame, Namer, Placed, Stop
 from archdsl.elaborate.layers import MOST_LAYERS
 from archdsl.elaborate.origins import arithmetic, remedies, set_size, step_text, with_argument
 from archdsl.names import Target, free_names, match_parameters
@@ -22,6 +22,9 @@ DEEPEST = 200
 
 MOST_IDLE = 10_000
 """Steps that make no layer: a text of three lines can ask for a billion of them."""
+
+MOST_SHAPES = 8
+"""Shapes of one step that are noted: it has another in each call of its block, or copy of its repeat."""
 
 
 _ALIAS = Alias()
@@ -39,6 +42,7 @@ class Steps(Brackets):
         self.resized = False  # whether the caller gave another input than the text's
         self.budget = Budget()
         self.idle = 0
+        self.placed: dict[int, Placed] = {}  # by the step's identity
 
     def input(self, statement: syntax.Input, stream: int | None, frame: Frame) -> int | None:
         raise NotImplementedError
@@ -119,6 +123,7 @@ class Steps(Brackets):
 
     def step(self, step: syntax.Step, stream: int | None, frame: Frame, carry: str | None = None) -> int | None:
         target = self.target(step, frame)
+        start, entered = len(self.nodes), stream
         if target is None:
             result = None
         elif target.kind == "tensor":
@@ -134,6 +139,8 @@ class Steps(Brackets):
             result = self.once(step, target, stream, frame, self.name_of(step, frame) if own else "", step.stride)
             if carry is not None:
                 frame.tensors[carry] = before
+        if result is not None:
+            self.place(step, start, entered, result)
         if step.contract is not None:
             result = self.contract(step, result, frame)
         if step.label is not None:
@@ -144,6 +151,15 @@ class Steps(Brackets):
             if frame.is_arch and not frame.calls and result is not None and frame.namer.prefix == "":
                 self.taps[step.label.name] = result
         return result
+
+    def place(self, step: syntax.Step, start: int, entered: int | None, result: int) -> None:
+        """Note what a step became."""
+        shape = self.nodes[result].shape
+        placed = self.placed.get(id(step))
+        if placed is None:
+            self.placed[id(step)] = Placed(step, start, len(self.nodes), entered, result, [shape])
+        elif shape not in placed.shapes and len(placed.shapes) < MOST_SHAPES:
+            placed.shapes.append(shape)
 
     def repeat(
         self, step: syntax.Step, target: Target, stream: int | None, frame: Frame, carry: str | None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from archdsl import syntax
 from archdsl.diagnostics import Diagnostic, Related, did_you_mean
-from archdsl.elaborate.frame import Frame, Namer, Stop
+from archdsl.elaborate.frame import Frame, Namer, Placed, Stop
 from archdsl.elaborate.steps import Steps
 from archdsl.headroom import deep_recursion
 from archdsl.modules import Module
@@ -23,8 +23,12 @@ from archdsl.values import LOST, Scope, Value, Word, shown
 
 
 class Elaboration(NamedTuple):
+    """network: None where there was an error. nodes, placed: what there was up to the first errors, for an editor."""
+
     network: Network | None
     diagnostics: tuple[Diagnostic, ...]
+    nodes: tuple[Node, ...]
+    placed: tuple[Placed, ...]
 
 
 
@@ -43,7 +47,8 @@ def elaborate(
     builder = _Elaborator(module, name, input_shape, dict(params or {}))
     with deep_recursion():
         network = builder.run(definition)
-    return Elaboration(network, tuple(builder.diagnostics.values()))
+    nodes = network.nodes if network is not None else tuple(builder.nodes)
+    return Elaboration(network, tuple(builder.diagnostics.values()), nodes, tuple(builder.placed.values()))
 
 
 
