@@ -722,6 +722,16 @@ CODES: dict[str, Code] = {
             arch net { input 3x32x32; let n = 8 * 8; conv3-n }
         """,
     ),
+    "A308": _code(
+        "a picture of too many boxes",
+        """
+        `archdsl draw` draws up to 4,000 boxes: more is no picture that anyone could read. Copies that the
+        spec writes as a repeat are drawn once, with their number, and blocks only to the depth that is
+        asked for.
+
+        Draw it with a smaller `--depth`, or write copies as a repeat: `dense(32) x6`.
+        """,
+    ),
     # ---- A4xx: backends ----
     "A401": _code(
         "a package that is not installed",

@@ -239,7 +239,7 @@ def test_permission(run: Run) -> None:
     ("arguments", "message"),
     [
         (["chek", "x"], "no command 'chek'; did you mean 'check'?"),
-        (["zzz"], "no command 'zzz'; choose from compile, check, fmt, summary, weights, passes, export, bench, zoo, layers, explain"),
+        (["zzz"], f"no command 'zzz'; choose from {', '.join(COMMANDS)}"),
         (["check", "x", "--formt", "json"], "no option '--formt' here; did you mean '--format'?"),
         (["check", "x", "--format", "jsn"], "argument --format can't be 'jsn'; did you mean 'json'?"),
         (

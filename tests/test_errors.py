@@ -65,6 +65,13 @@ def files_using_files(folder: Path) -> tuple[Diagnostic, ...]:
     return found_in(folder / "file0.arch")
 
 
+def too_many_boxes(folder: Path) -> tuple[Diagnostic, ...]:
+    from archdsl.draw.scene import scene
+
+    steps = "relu; tanh\n" * 2001
+    return refused(lambda: scene(api.loads(f"arch net {{\ninput 3x8x8\n{steps}}}", name="net.arch"), 1))
+
+
 def several_networks(folder: Path) -> tuple[Diagnostic, ...]:
     with pytest.raises(ArchError) as caught:
         api.loads((ERRORS / "A113.arch").read_text(encoding="utf-8"), name="A113.arch")
@@ -208,6 +215,7 @@ MADE: dict[str, Callable[[Path], tuple[Diagnostic, ...]]] = {
     "A113": several_networks,
     "A301": too_long,
     "A306": files_using_files,
+    "A308": too_many_boxes,
     "A401": torch_is_missing,
     "A402": torch_disagrees,
     "A403": file_in_the_way,

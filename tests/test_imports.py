@@ -44,6 +44,7 @@ ORDER = (
     "elaborate",
     "lints",
     "summary",
+    "draw",
     "backbones",
     "heads",
     "passes",

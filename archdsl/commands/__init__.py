@@ -26,6 +26,7 @@ COMMANDS = {
     "check": "Check specs and print what is wrong with them.",
     "fmt": "Bring specs into their canonical form.",
     "summary": "Print the table of a network: sizes, parameters, MACs.",
+    "draw": "Draw a network as a paper would: SVG, a page that zooms, or mermaid.",
     "weights": "Load another implementation's weights, and write them for this network.",
     "passes": "Show what each pass of the engine saves: kernels and bytes moved.",
     "export": "Write a network as an ONNX or PT2 file, compared with the module.",

@@ -1,0 +1,27 @@
+"""What a layer is coloured as."""
+
+from __future__ import annotations
+
+from archdsl.ops.base import Op
+
+_CATEGORIES = {
+    "conv": ("conv",),
+    "depthwise": ("dwconv", "sepconv"),
+    "up": ("upconv", "upsample"),
+    "pool": ("maxpool", "avgpool", "gap", "adaptivemaxpool", "adaptiveavgpool"),
+    "fc": ("fc",),
+    "norm": ("bn", "ln", "lrn", "normalize"),
+    "act": ("relu", "relu6", "silu", "hswish", "sigmoid", "hsigmoid", "tanh", "gelu", "prelu", "softmax"),
+}
+_BY_LAYER = {layer: name for name, layers in _CATEGORIES.items() for layer in layers}
+
+
+def category(op: Op) -> str:
+    """What a layer is coloured as; one that is not listed by what it has, a window and a width."""
+    known = _BY_LAYER.get(op.syntax)
+    if known is not None:
+        return known
+    fields = type(op).model_fields
+    if "kernel" in fields:
+        return "conv" if "channels" in fields else "pool"
+    return "other"

@@ -1,0 +1,83 @@
+"""A whole picture: the network between its input and its outputs, and what the colours and bars mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archdsl.draw.chains import place_chain
+from archdsl.draw.fold import folded, skips_of
+from archdsl.draw.marks import SMALL, Edge, Mark, Placed, Rect
+from archdsl.draw.metrics import fitted, sizes, text_width
+from archdsl.draw.scene import Box, Scene, items
+from archdsl.headroom import deep_recursion
+from archdsl.render import printable
+
+MARGIN = 16.0
+END = 20.0
+"""Height of the input's and the output's pill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """width, height: in pixels. most: MACs of the box that has the most; None where there are no numbers."""
+
+    scene: Scene
+    width: float
+    height: float
+    marks: tuple[Mark, ...]
+    kinds: tuple[str, ...]
+    most: int | None
+
+    def share(self, box: Box) -> float:
+        """Of the most MACs that a box of the picture has."""
+        macs = box.costs[1]
+        return macs / self.most if self.most and isinstance(macs, int) else 0.0
+
+
+def picture(scene: Scene) -> Picture:
+    """Everything at its place, the left upper corner at (0, 0)."""
+    with deep_recursion():
+        whole = _whole(scene)
+        marks = list(whole.all_marks(whole.left + MARGIN, MARGIN))
+    boxes = [item for item in items(scene.chain) if isinstance(item, Box)]
+    macs = [box.costs[1] for box in boxes if isinstance(box.costs[1], int)]
+    return Picture(
+        scene=scene,
+        width=whole.left + whole.right + 2 * MARGIN,
+        height=whole.height + 2 * MARGIN,
+        marks=tuple(marks),
+        kinds=tuple(sorted({box.kind for box in boxes})),
+        most=max(macs, default=0) or None,
+    )
+
+
+def _whole(scene: Scene) -> Placed:
+    network = scene.network
+    came = f"input {sizes(network.input)}"
+    mains = [output for output in network.outputs if not output.aux]
+    last = network.nodes[scene.chain.leaves]
+    left = f"output {sizes(last.shape)}"
+    if len(mains) > 1:
+        left = "outputs " + ", ".join(printable(o.name) for o in mains)
+    start, end = _pill(came), _pill(left)
+    skips = skips_of(scene.chain)
+    if skips:
+        return folded(scene.chain, skips, start, end)
+    inner = place_chain(scene.chain, {}, inside=True)
+    bottom = END + inner.height + END / 2
+    parts = [(0.0, 0.0, start), (0.0, END, inner), (0.0, bottom, end)]
+    marks: list[Mark] = [Edge(((0.0, END + inner.height), (0.0, bottom)), scene.chain.leaves)]
+    return Placed(
+        left=max(start.left, inner.left, end.left),
+        right=max(start.right, inner.right, end.right),
+        height=bottom + END,
+        ports={},
+        marks=marks,
+        parts=parts,
+    )
+
+
+def _pill(text: str) -> Placed:
+    text = fitted(text, SMALL, 400)
+    half = text_width(text, SMALL) / 2 + END / 2
+    return Placed(half, half, END, {}, [Rect(-half, 0, 2 * half, END, "end", None, text)])
