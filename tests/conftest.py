@@ -8,11 +8,10 @@ from types import ModuleType
 
 import pytest
 import torch
+from missing import MISSING
 
 # Small images and float64: threads cost more than they give, and many times more where another process wants the core.
 torch.set_num_threads(1)
-
-MISSING = "an independent implementation can't be imported, so nothing was compared with it"
 
 
 def import_torchvision() -> ModuleType:

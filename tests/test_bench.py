@@ -20,7 +20,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from conftest import MISSING as NOT_COMPARED
+from missing import MISSING as NOT_COMPARED
 
 import archdsl
 from archdsl import cli

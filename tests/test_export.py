@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import MISSING
+from missing import MISSING
 
 import archdsl
 from archdsl import cli, export
