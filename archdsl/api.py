@@ -233,6 +233,19 @@ def loads(
     return _one(Source(name, text), None, None, arch, input, params)
 
 
+def load_from(
+    source: Source,
+    path: Path,
+    /,
+    *,
+    arch: str | None = None,
+    input: str | tuple[int, ...] | None = None,
+    **params: Any,
+) -> Network:
+    """The network of a text that stands in for a file: what it uses is read from beside that file. Raises ArchError."""
+    return _one(source, path, path.parent, arch, input, params)
+
+
 def _one(
     source: Source,
     path: Path | None,

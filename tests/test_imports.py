@@ -45,6 +45,8 @@ ORDER = (
     "lints",
     "summary",
     "draw",
+    "diff",
+    "revisions",
     "backbones",
     "heads",
     "passes",

@@ -30,9 +30,6 @@ def load(args: Namespace, spec: str) -> Network:
     from archdsl import api
 
     chosen = params(args)
-    taken = {"root", "name", "text", "path_or_name", "arch", "input"} & chosen.keys()
-    if taken:
-        raise Unusable(f"-p {min(taken)}: a parameter of this name can't be set from the command line")
     if spec == "-":
         source, _ = read(spec)
         found = api.loads(source.text, name=STDIN, arch=args.arch, input=args.input, **chosen)
@@ -111,12 +108,15 @@ def root(args: Namespace) -> Path | None:
 
 
 def params(args: Namespace) -> dict[str, Any]:
-    """The parameters of every -p. Raises Unusable where one is given twice."""
+    """The parameters of every -p. Raises Unusable where one is given twice, or can't be set."""
     found = dict(args.params)
     if len(found) < len(args.params):
         names = [name for name, _ in args.params]
         twice = next(name for name in names if names.count(name) > 1)
         raise Unusable(f"-p {twice} is given twice")
+    taken = {"root", "name", "text", "path_or_name", "arch", "input"} & found.keys()
+    if taken:
+        raise Unusable(f"-p {min(taken)}: a parameter of this name can't be set from the command line")
     return found
 
 

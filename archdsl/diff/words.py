@@ -1,0 +1,181 @@
+"""What is different, in words: changes that are alike put together, and the one sentence that says most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from archdsl.diff.compare import Change, Difference, Kind
+from archdsl.summary import shape_text
+
+MANY = {2.0: "twice", 0.5: "half", 3.0: "three times", 4.0: "four times"}
+MOST_KINDS = 4
+SHOWN = 3
+"""Values of one kind that are listed."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """Changes that are alike, of one place: what happened to `conv1` of every `bottleneck`.
+
+    titles: the steps as written, before and now. of: how many such blocks there are.
+    """
+
+    kind: Kind
+    place: tuple[str, str] | None
+    name: str
+    changes: list[Change] = field(default_factory=list)
+    of: int = 0
+
+    @property
+    def titles(self) -> list[tuple[str, str]]:
+        return list(dict.fromkeys(change.titles for change in self.changes))
+
+    @property
+    def is_consequence(self) -> bool:
+        """Whether the layer itself is the same, and only what comes in is not."""
+        return self.kind == "changed" and not any(c.values or c.other_layers for c in self.changes)
+
+    @property
+    def words(self) -> str:
+        """`twice as wide`, `kernel 3 → 5`"""
+        said = []
+        for name in dict.fromkeys(name for change in self.changes for name in change.values):
+            said.append(
+                _values(name, [change.values[name] for change in self.changes if name in change.values])
+            )
+        for before, now in dict.fromkeys(pair for change in self.changes for pair in change.other_layers):
+            word = f"{before} → {now}" if before and now else f"no {before}" if before else f"{now} added"
+            said.append(word)
+        came = [change.reads for change in self.changes if change.reads]
+        if came:
+            channels = [(one[0], other[0]) for one, other in came if one[0] != other[0]]
+            if len(channels) == len(came):
+                said.append(_values("channels in", channels))
+            else:
+                shapes = [(shape_text(one), shape_text(other)) for one, other in came]
+                said.append(f"reads {_listed(shapes)}")
+        return ", ".join(dict.fromkeys(said))
+
+
+def entries(changes: Iterable[Change], blocks: Mapping[tuple[str, str], int]) -> list[Entry]:
+    """Changes put together, in the order of the text. blocks: as a Difference has them."""
+    found: dict[object, Entry] = {}
+    for change in changes:
+        key = (change.kind, change.place, change.name, frozenset(change.values), change.other_layers)
+        if key not in found:
+            of = blocks.get(change.place, 0) if change.place else 0
+            found[key] = Entry(change.kind, change.place, change.name, of=of)
+        found[key].changes.append(change)
+    return list(found.values())
+
+
+def headline(difference: Difference) -> str:
+    """The one sentence that says most."""
+    a, b = difference.a, difference.b
+    total = len(b.layers)
+    if difference.same:
+        return f"no difference: the same {total:,} layers, wired alike, with weights of the same names"
+    renamed = len(difference.weights.renamed)
+    if a.hash == b.hash:
+        return f"the same computation; {renamed:,} of {difference.weights.needed:,} weights have another name"
+    if difference.wired_alike:
+        return f"the same {total:,} layers, wired alike{_main_change(difference)}"
+    gone, new = len(a.layers) - difference.together, total - difference.together
+    counts = [
+        f"{gone:,} gone{_kinds(difference, 0)}" if gone else "",
+        f"{new:,} new{_kinds(difference, 1)}" if new else "",
+    ]
+    counts.append(f"{len(difference.rewired):,} wired otherwise" if difference.rewired else "")
+    return f"{difference.together:,} layers of {total:,} are in both; {', '.join(filter(None, counts))}"
+
+
+def _kinds(difference: Difference, side: int) -> str:
+    """Of the layers that only one network has, where they are of few kinds: ` (bn, relu)`."""
+    known = {pair[side] for found in difference.pair.walk() for pair in found.nodes}
+    nodes = (difference.a, difference.b)[side].nodes
+    kinds = dict.fromkeys(node.kind for index, node in enumerate(nodes) if index not in known)
+    return f" ({', '.join(kinds)})" if len(kinds) <= MOST_KINDS else ""
+
+
+def _main_change(difference: Difference) -> str:
+    inside = (*difference.changes, *(c for row in difference.rows for c in row.changes))
+    own = [c for c in inside if c.values or c.other_layers]
+    if not own:
+        before, now = (shape_text(n.input) for n in (difference.a, difference.b))
+        return f", on {now} in place of {before}" if before != now else ""
+    arguments = list(dict.fromkeys(name for change in own for name in change.values))
+    if {*arguments} <= {"channels", "features"} and not any(c.other_layers for c in own):
+        said = _values("channels", [pair for change in own for pair in change.values.values()])
+        return f"; {_whose(difference, own)} {'is' if len(own) == 1 else 'are'} {said}"
+    kinds = dict.fromkeys(after or before for change in own for before, after in change.other_layers)
+    said = (
+        f"another {' and '.join([*arguments, *kinds])}"
+        if len(arguments) + len(kinds) <= 3
+        else "other arguments"
+    )
+    return f"; {_whose(difference, own)} {'has' if len(own) == 1 else 'have'} {said}"
+
+
+def _whose(difference: Difference, changes: Sequence[Change]) -> str:
+    """`conv1 and conv2 of every bottleneck`, `6 layers`"""
+    places, names = {c.place for c in changes}, list(dict.fromkeys(c.name for c in changes))
+    place = places.pop() if len(places) == 1 else None
+    if place is None or len(names) > 3 or len(changes) != len(names) * difference.blocks[place]:
+        return _count(len(changes), "layer")
+    waiting, all_of_them = [difference.a.region], 0
+    while waiting:
+        region = waiting.pop()
+        all_of_them += region.block == place[0]
+        waiting.extend(region.children)
+    count = difference.blocks[place]
+    of = f"every {place[0]}" if count == all_of_them else f"{count} of the {all_of_them} {place[0]} blocks"
+    return f"{' and '.join(names)} of {of}"
+
+
+def _values(name: str, pairs: Sequence[tuple[Any, Any]]) -> str:
+    ratio = _ratio(pairs)
+    if name in ("channels", "features"):
+        if ratio is not None and len({*pairs}) > 1 or ratio in MANY:
+            return f"{_times(ratio or 1.0)} as wide"
+        return f"width {_listed(pairs)}"
+    if ratio is not None and len({*pairs}) > 1:
+        return f"{_times(ratio)} the {name}" if name == "channels in" else f"{name} × {ratio:g}"
+    return f"{name} {_listed((value(one), value(other)) for one, other in pairs)}"
+
+
+def _ratio(pairs: Sequence[tuple[Any, Any]]) -> float | None:
+    """By how much every one of them grew, if all did alike."""
+    if not all(type(v) is int and v > 0 for pair in pairs for v in pair):
+        return None
+    ratios = {other / one for one, other in pairs}
+    return ratios.pop() if len(ratios) == 1 else None
+
+
+def _times(ratio: float) -> str:
+    return MANY.get(ratio) or f"{ratio:.3g} times"
+
+
+def _listed(pairs: Iterable[tuple[Any, Any]]) -> str:
+    found = [f"{one} → {other}" for one, other in dict.fromkeys(pairs)]
+    return ", ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
+
+
+def value(given: object) -> str:
+    """An argument as the language has it."""
+    if isinstance(given, list):
+        if len(given) == 2 and isinstance(given[1], dict):
+            return str(given[0])  # a layer, by its name
+        if len(set(map(str, given))) == 1:
+            return value(given[0])
+        return "x".join(map(value, given)) if len(given) == 2 else f"({', '.join(map(value, given))})"
+    if given is None:
+        return "none"
+    if isinstance(given, bool):
+        return str(given).lower()
+    return f"{given:g}" if isinstance(given, float) else str(given)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
