@@ -832,6 +832,16 @@ CODES: dict[str, Code] = {
         archdsl[export]` brings both.
         """,
     ),
+    "A411": _code(
+        "a backend that can't run the network",
+        """
+        `archdsl.optimize(..., backend="openvino")` asks for one backend by name, and nothing else takes its
+        place. There is none of that name, or it has no counterpart of a layer, or it refused the network:
+        then the message is its own.
+
+        Leave `backend=` out, and one that can is chosen; `backend="onednn"` runs every network.
+        """,
+    ),
     # ---- A5xx: networks as backbones ----
     "A501": _code(
         "no tensor of that name",

@@ -12,7 +12,7 @@ import os
 import resource
 import threading
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 import archdsl
 from archdsl.api import shipped_names
-from archdsl.engine import optimize
 from archdsl.engine.calls import execute
 from archdsl.engine.engine import PLANS, Engine
+
+optimize = partial(archdsl.optimize, backend="onednn")  # tests/test_openvino.py has the other
 
 EXAMPLES = int(os.environ.get("ARCHDSL_EXAMPLES", "0"))
 SEEDS = range(EXAMPLES or 150)
@@ -226,7 +227,7 @@ def test_a_float32_model_in_bf16() -> None:
 
 def test_without_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where torch has none of its kernels, torch's own operators run."""
-    monkeypatch.setattr("archdsl.engine.engine._has_onednn", lambda dtype: False)
+    monkeypatch.setattr("archdsl.engine.onednn._has_onednn", lambda dtype: False)
     for text in (
         SMALL,
         "input 3x9x9\ndwconv3/2(p=same, norm=bn, act=relu); upconv2-4/2; avgpool3/1(p=1); fc-3",
@@ -255,11 +256,11 @@ def test_weights_are_packed_once() -> None:
     """A plan for another batch shares them where oneDNN wants no other layout."""
     model, x = small()
     engine = optimize(model, x)
-    before = {k: list(map(id, v)) for k, v in engine._weights.packed.items()}
+    before = {k: list(map(id, v)) for k, v in engine._backend.weights.packed.items()}
     engine(torch.cat([x, x]))
-    after = {k: list(map(id, v)) for k, v in engine._weights.packed.items()}
+    after = {k: list(map(id, v)) for k, v in engine._backend.weights.packed.items()}
     assert before == after and before
-    assert all("weight" not in engine._weights.kept[key] for key in before)  # nor are they there unpacked
+    assert all("weight" not in engine._backend.weights.kept[key] for key in before)  # nor are they there unpacked
 
 
 def test_an_open_size() -> None:

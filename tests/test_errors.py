@@ -111,6 +111,13 @@ def engine_of(dtype: str = "float32", device: str = "cpu", size: int = 8, traini
     return archdsl.optimize(model, torch.zeros(1, 3, 8, size, dtype=getattr(torch, dtype), device=device))
 
 
+def no_such_backend(folder: Path) -> tuple[Diagnostic, ...]:
+    import torch
+
+    model = live.build(api.loads("arch net { input 3x8x8; conv3-4; relu }", name="net.arch")).eval()
+    return refused(lambda: archdsl.optimize(model, torch.zeros(1, 3, 8, 8), backend="tensorrt"))
+
+
 def engine_of_others(folder: Path) -> tuple[Diagnostic, ...]:
     import torch
 
@@ -226,6 +233,7 @@ MADE: dict[str, Callable[[Path], tuple[Diagnostic, ...]]] = {
     "A408": lambda _: refused(lambda: engine_of(device="meta")),
     "A409": refused_by_torch,
     "A410": export_not_confirmed,
+    "A411": no_such_backend,
     "A501": no_such_tensor,
     "A502": nothing_labelled,
     "A503": no_classifier,

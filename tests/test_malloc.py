@@ -15,7 +15,7 @@ import resource, torch, archdsl
 torch.set_num_threads(1)
 network = archdsl.loads("conv1-3; conv1-3; conv1-3", input="3x1024x1024")
 x = torch.zeros(4, 3, 1024, 1024)
-engine = archdsl.optimize(archdsl.build(network).eval(), x)
+engine = archdsl.optimize(archdsl.build(network).eval(), x, backend="BACKEND")
 for _ in range(3):
     engine(x)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -24,16 +24,17 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def faults(monkeypatch: pytest.MonkeyPatch, setting: str) -> int:
+def faults(monkeypatch: pytest.MonkeyPatch, setting: str, backend: str) -> int:
     monkeypatch.setenv(malloc.SWITCH, setting)
-    run = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", FAULTS.replace("BACKEND", backend)], capture_output=True, text=True, check=True)
     return int(run.stdout)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another malloc")
-def test_pages_of_large_tensors_are_not_cleared_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("backend", ["onednn", "openvino"])
+def test_pages_of_large_tensors_are_not_cleared_anew(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
     """48 MiB a layer: 12,000 pages, where they are not huge."""
-    assert faults(monkeypatch, "default") > 10 * faults(monkeypatch, "")
+    assert faults(monkeypatch, "default", backend) > 10 * faults(monkeypatch, "", backend)
 
 
 def test_small_tensors_change_nothing() -> None:

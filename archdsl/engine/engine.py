@@ -6,20 +6,16 @@ import threading
 import time
 from collections import OrderedDict
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
 
 from archdsl.diagnostics import ArchError, Diagnostic
-from archdsl.engine import malloc
-from archdsl.engine.calls import Program
-from archdsl.engine.capture import Runner, capture
-from archdsl.engine.cpu import for_cpu, resized
-from archdsl.engine.in_place import in_place
-from archdsl.engine.packing import Weights
-from archdsl.engine.report import Report, report
-from archdsl.engine.select import Selector
+from archdsl.engine.backend import Given, Ready
+from archdsl.engine.backends import chosen
+from archdsl.engine.cpu import resized
+from archdsl.engine.report import Report
 from archdsl.live import network_of, unwrapped
 from archdsl.network import Network
 from archdsl.ops.base import Shape, ShapeError, written
@@ -31,15 +27,13 @@ PLANS = 8
 """Plans that an engine keeps, one for each size it was called with; the one unused longest goes first."""
 
 
-class _Ready(NamedTuple):
-    """A plan of one size, ready to run."""
-
-    network: Network
-    program: Program
-    run: Runner
-
-
-def optimize(model: nn.Module, example: torch.Tensor, *, dtype: torch.dtype | None = None) -> Engine:
+def optimize(
+    model: nn.Module,
+    example: torch.Tensor,
+    *,
+    dtype: torch.dtype | None = None,
+    backend: str | None = None,
+) -> Engine:
     """An engine that gives what a model gives in evaluation, faster.
 
     model: what `archdsl.build` made, on a CPU, after `model.eval()`. Its weights are taken as they are now; what
@@ -47,21 +41,32 @@ def optimize(model: nn.Module, example: torch.Tensor, *, dtype: torch.dtype | No
     example: a batch of images; the engine is made for its size, dtype and device.
     dtype: what it computes in, float32 or bfloat16; the model's own unless stated. Outputs have the dtype of
     the images.
+    backend: "onednn", which comes with torch, or "openvino", an extra. Unless stated openvino, if it is installed
+    and has all layers, otherwise onednn.
 
-    Raises ArchError: the model or the example is none that an engine can be made of (A404 to A408).
+    Raises ArchError: the model or the example is none that an engine can be made of (A404 to A408), or the
+    backend that was asked for is not installed (A401) or can't run it (A411).
     """
-    return Engine(model, example, dtype)
+    return Engine(model, example, dtype, backend)
 
 
 class Engine:
     """A model made ready by `archdsl.optimize`. Call it with a batch of images.
+
+    backend: who runs it; why: that one.
 
     Calls from several threads run side by side: what is shared is only read, and every call has tensors of its
     own. Other batch sizes work, and other image sizes where the spec leaves them open; each is planned when it
     first comes, and the last 8 plans are kept.
     """
 
-    def __init__(self, model: nn.Module, example: torch.Tensor, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        example: torch.Tensor,
+        dtype: torch.dtype | None = None,
+        backend: str | None = None,
+    ) -> None:
         network = network_of(model)
         if network is None:
             raise _error(
@@ -79,20 +84,18 @@ class Engine:
         self._check_made_for(network, state)
         self.given = network.input
         self._check_size(example)
-        shape = tuple(example.shape)
-        sized = resized(network, shape[1:])
-        self._fused = for_cpu(sized, shape[0])
-        self._weights = Weights(state, self.dtype)
-        self._plans: OrderedDict[tuple[int, ...], _Ready] = OrderedDict()
+        self._shape = shape = tuple(example.shape)
+        given = Given(resized(network, shape[1:]), state, self.dtype, example)
+        self._backend, self.why, first = chosen(given, backend)
+        self.backend = self._backend.name
+        self._fused = self._backend.fused
+        self._plans: OrderedDict[tuple[int, ...], Ready] = OrderedDict({shape: first})
         self._lock = threading.Lock()
-        self._shape = shape
         self._names = [output.name for output in self._fused.outputs]
         self._bare = self._names == ["out"]  # as the module: a tensor, or tensors by name
-        ready = self._ready(shape)
-        self._weights.close()
         with torch.no_grad():
             for _ in range(2):  # TorchScript looks at the first run and settles in the second
-                ready.run(example)
+                first.run(example)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:
         """What the model gives for a batch. Raises ArchError for one that it can't take (A406 to A408)."""
@@ -119,18 +122,18 @@ class Engine:
             start = time.perf_counter()
             self(x)
             seconds.append(time.perf_counter() - start)
-        counted = plan(ready.network, DTYPES[self.dtype])
         title = (
-            f"{self.name}, {written(tuple(x.shape))}, {DTYPES[self.dtype]}, {torch.get_num_threads()} threads"
+            f"{self.name}, {written(tuple(x.shape))}, {DTYPES[self.dtype]}, {torch.get_num_threads()} threads\n"
+            f"{self.backend}: {self.why}"
         )
-        return report(title, ready.program, counted, x, median(seconds[2:]), runs)
+        return Report(title, ready.rows(x, runs), median(seconds[2:]))
 
     def __repr__(self) -> str:
         return f"Engine({self.name!r}, {written(self._shape)}, {DTYPES[self.dtype]})"
 
     # ---- plans ----
 
-    def _ready_for(self, x: torch.Tensor) -> _Ready:
+    def _ready_for(self, x: torch.Tensor) -> Ready:
         if x.dtype != self.came:
             raise _error(
                 "A407",
@@ -146,7 +149,7 @@ class Engine:
         self._check_size(x)
         return self._ready(tuple(x.shape))
 
-    def _ready(self, shape: tuple[int, ...]) -> _Ready:
+    def _ready(self, shape: tuple[int, ...]) -> Ready:
         with self._lock:
             found = self._plans.get(shape)
             if found is None:
@@ -158,17 +161,14 @@ class Engine:
                 self._plans = OrderedDict([*others, (shape, found)])
             return found
 
-    def _made(self, shape: tuple[int, ...]) -> _Ready:
+    def _made(self, shape: tuple[int, ...]) -> Ready:
         try:
             network = resized(self._fused, shape[1:])
         except ShapeError as error:
             raise _error(
                 "A406", f"{self.name} can't take {written(shape[1:])}: {error.message}", error.hint
             ) from None
-        program = Selector(network, self._weights, shape[0], self.came, _has_onednn(self.dtype)).program()
-        in_place(program)
-        malloc.keep(program.largest(self.dtype.itemsize))
-        return _Ready(network, program, capture(program, self.name))
+        return self._backend.ready(network, shape[0])
 
     # ---- what is refused ----
 
@@ -225,12 +225,6 @@ def _dtype_of(state: dict[str, Any], otherwise: torch.dtype) -> torch.dtype:
 
 def _word(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _has_onednn(dtype: torch.dtype) -> bool:
-    if not torch.backends.mkldnn.is_available():
-        return False
-    return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _error(code: str, message: str, hint: str) -> ArchError:

@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """All steps of one run. whole: seconds of the captured function, beside the sum of the steps'."""
+    """All steps of one run. whole: seconds of the function, beside the sum of the steps'."""
 
     title: str
     rows: tuple[Row, ...]
@@ -82,15 +82,14 @@ def timed(program: Program, x: torch.Tensor, runs: int) -> list[float]:
     return [median(seconds) for seconds in found]
 
 
-def report(title: str, program: Program, plan: Plan, x: torch.Tensor, whole: float, runs: int) -> Report:
-    """The report of one run on an image. whole: seconds of the captured function."""
+def rows(program: Program, plan: Plan, x: torch.Tensor, runs: int) -> tuple[Row, ...]:
+    """Every step of a program, run on an image."""
     size, batch = DTYPES[plan.dtype], x.shape[0]
     bytes_of = {
         launch.node: size * (batch * (launch.read + launch.written) + launch.weights) + 4 * launch.constants
         for launch in plan.launches
     }
-    rows = tuple(
+    return tuple(
         Row(step.names, step.pattern, tuple(step.runs), tuple(step.why), seconds, bytes_of.get(step.node, 0))
         for step, seconds in zip(program.steps, timed(program, x, runs), strict=True)
     )
-    return Report(title, rows, whole)

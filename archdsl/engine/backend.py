@@ -1,0 +1,51 @@
+"""What the engine asks of whoever runs a network: for each size something that is called with images."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+
+from archdsl.diagnostics import ArchError, Diagnostic
+from archdsl.engine.report import Row
+from archdsl.network import Network
+from archdsl.passes.weights import State
+
+
+class Given(NamedTuple):
+    """What a backend is made of. network: after `resized` to the example; state: a state_dict; dtype: what is
+    computed in; example: of the images, whose dtype the outputs have."""
+
+    network: Network
+    state: State
+    dtype: torch.dtype
+    example: torch.Tensor
+
+
+class Ready(Protocol):
+    """One size, ready to run. Several threads may call it at once."""
+
+    def run(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The outputs in order, which nothing writes to any more."""
+
+    def rows(self, x: torch.Tensor, runs: int) -> tuple[Row, ...]:
+        """What runs each layer, each timed by itself."""
+
+
+class Backend(Protocol):
+    """The weights as they were when it was made, and a way to run them. For one thread at a time."""
+
+    name: str
+    fused: Network
+
+    def ready(self, network: Network, batch: int) -> Ready:
+        """For one size. network: `fused` after `resized`."""
+
+    def close(self) -> None:
+        """The first size is ready: from here on nothing of the model is needed."""
+
+
+def refusal(message: str, hint: str, *notes: str) -> ArchError:
+    """A411: this backend can't run this network here."""
+    return ArchError([Diagnostic(code="A411", message=message, span=None, hint=hint, notes=notes)])
+

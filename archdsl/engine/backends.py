@@ -1,0 +1,47 @@
+"""Which backend runs a network, and why that one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from archdsl.diagnostics import ArchError
+from archdsl.engine import openvino
+from archdsl.engine.backend import Backend, Given, Ready, refusal
+from archdsl.engine.onednn import OneDnn
+from archdsl.engine.openvino import OpenVino
+
+BACKENDS: dict[str, Callable[[Given], Backend]] = {"onednn": OneDnn, "openvino": OpenVino}
+"""By the name that `optimize(backend=)` has. Each raises ArchError (A401, A411) for what it can't run."""
+
+
+class Made(NamedTuple):
+    """A backend, why that one, and its first plan."""
+
+    backend: Backend
+    why: str
+    first: Ready
+
+
+def made(given: Given, name: str, why: str) -> Made:
+    """This backend, ready for the example. Raises ArchError (A401, A411) where it can't be, or none is called so."""
+    if name not in BACKENDS:
+        raise refusal(f"no backend is called {name!r}", f"there are {' and '.join(sorted(BACKENDS))}")
+    backend = BACKENDS[name](given)
+    first = backend.ready(backend.fused, given.example.shape[0])
+    backend.close()
+    return Made(backend, why, first)
+
+
+def chosen(given: Given, asked: str | None) -> Made:
+    """The backend that was asked for, or the default: openvino if it is installed and has every layer, otherwise
+    onednn."""
+    if asked is not None:
+        return made(given, asked, "asked for")
+    why = "openvino is not installed"
+    if openvino.is_there():
+        try:
+            return made(given, "openvino", "the default where it is installed")
+        except ArchError as error:
+            why = error.diagnostics[0].message
+    return made(given, "onednn", why)

@@ -1,0 +1,61 @@
+"""The backend that needs nothing but torch: oneDNN's kernels, as torch brings them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from archdsl.engine import malloc
+from archdsl.engine.backend import Given
+from archdsl.engine.calls import Program
+from archdsl.engine.capture import Runner, capture
+from archdsl.engine.cpu import for_cpu
+from archdsl.engine.in_place import in_place
+from archdsl.engine.packing import Weights
+from archdsl.engine.report import Row, rows
+from archdsl.engine.select import Selector
+from archdsl.network import Network
+from archdsl.plan import plan
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A program and the function that runs it."""
+
+    network: Network
+    program: Program
+    run: Runner
+    dtype: torch.dtype
+
+    def rows(self, x: torch.Tensor, runs: int) -> tuple[Row, ...]:
+        """Its steps, timed call by call."""
+        counted = plan(self.network, "bf16" if self.dtype == torch.bfloat16 else "f32")
+        return rows(self.program, counted, x, runs)
+
+
+class OneDnn:
+    """See `Backend`."""
+
+    name = "onednn"
+
+    def __init__(self, given: Given) -> None:
+        self.came, self.dtype = given.example.dtype, given.dtype
+        self.fused = for_cpu(given.network, given.example.shape[0])
+        self.weights = Weights(given.state, given.dtype)
+        self.kernels = _has_onednn(given.dtype)
+
+    def ready(self, network: Network, batch: int) -> Captured:
+        program = Selector(network, self.weights, batch, self.came, self.kernels).program()
+        in_place(program)
+        malloc.keep(program.largest(self.dtype.itemsize))
+        return Captured(network, program, capture(program, network.name), self.dtype)
+
+    def close(self) -> None:
+        self.weights.close()
+
+
+def _has_onednn(dtype: torch.dtype) -> bool:
+    if not torch.backends.mkldnn.is_available():
+        return False
+    return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -1,0 +1,157 @@
+"""A network, fused or not, as a graph of OpenVINO's operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import openvino
+import torch
+
+from archdsl.engine.backend import refusal
+from archdsl.engine.openvino_layers import LAYERS, Graph, part
+from archdsl.network import Network
+from archdsl.passes._kernel import Kernel, Other, Stage, computes, stage_of
+from archdsl.passes.weights import State, weights_of
+
+
+class Weights:
+    """The weights of a model as they were when this was made: folded in float64, then float32. All graphs of
+    an engine share them."""
+
+    def __init__(self, state: State) -> None:
+        self.state: State | None = state
+        self.kept: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def of(self, stage: Stage) -> dict[str, Any]:
+        """Of a stage, by name."""
+        if not stage.sources:
+            return {}
+        key = tuple(source.name for source in stage.sources)
+        if key not in self.kept:
+            assert self.state is not None, "the first graph has every weight"
+            found = weights_of(stage, self.state)
+            self.kept[key] = {name: value.float().contiguous().numpy() for name, value in found.items()}
+        return self.kept[key]
+
+    def close(self) -> None:
+        """From here on nothing of the model is needed."""
+        self.state = None
+
+
+class Made(NamedTuple):
+    """model: the graph; layers: which layers an operation works for, and what they are together, by the
+    operation's name up to the first `/`."""
+
+    model: Any
+    layers: dict[str, tuple[tuple[str, ...], str]]
+
+
+def missing(network: Network) -> list[str]:
+    """Layers of a network that have no counterpart here, by name in the language."""
+    return sorted({kind for kind in _kinds(network) if kind not in LAYERS})
+
+
+def _kinds(network: Network) -> Iterator[str]:
+    for index in network.evaluated[1:]:
+        op = network.nodes[index].op
+        if isinstance(op, Kernel):
+            yield from (stage.kind for stage in op.stages)
+        elif not isinstance(op, Other):
+            yield op.syntax
+
+
+def graph_of(
+    network: Network,
+    weights: Weights,
+    batch: int,
+    dtype: torch.dtype,
+    came: torch.dtype,
+    *,
+    channels_last: bool = False,
+) -> Made:
+    """The graph of a network whose sizes are all numbers, for one batch.
+
+    dtype: what is computed in. came: of the images, which the outputs have too. channels_last: the images are
+    N, H, W, C in memory. Raises ArchError (A411) where the image itself is an output.
+    """
+    graph = Graph(low=dtype == torch.bfloat16)
+    layers: dict[str, tuple[tuple[str, ...], str]] = {}
+    values: dict[int, Any] = {}
+    ways: dict[int, list[Any]] = {}
+    graph.layer = "input"
+    image, values[0] = _image(graph, network, batch, came, channels_last)
+    for index in network.evaluated[1:]:
+        node = network.nodes[index]
+        inputs = [values[i] for i in node.inputs]
+        graph.layer = node.name or f"{node.op.syntax}_{index}"
+        if isinstance(node.op, Other):
+            values[index] = ways[node.inputs[0]][node.op.index]
+            continue
+        if computes(node.op):
+            shapes = [network.nodes[i].shape for i in node.inputs]
+            kernel = node.op if isinstance(node.op, Kernel) else Kernel(trunk=(stage_of(node, shapes),))
+            ways[index] = _kernel(graph, kernel, weights, inputs)
+            values[index] = ways[index][0]
+            layers[graph.layer] = _names(kernel, graph.layer), kernel.pattern
+        else:
+            values[index] = LAYERS[node.op.syntax](graph, node.op, {}, inputs)
+            layers[graph.layer] = (graph.layer,), node.op.syntax
+    graph.layer = "output"
+    results = []
+    for output in network.outputs:
+        if not output.aux:
+            value = values[output.node]
+            if value is values[0]:
+                # Its memory would be the output's, and be written to.
+                raise refusal("OpenVINO has no output that is the image itself", 'backend="onednn" has')
+            if came == torch.bfloat16:
+                value = graph("convert", value, "bf16")
+            results.append(graph.node("result", value))
+    return Made(openvino.Model(results, [image], network.name), layers)
+
+
+def _image(graph: Graph, network: Network, batch: int, came: torch.dtype, last: bool) -> tuple[Any, Any]:
+    """(what the graph is given, what its layers read)."""
+    size = [batch, *network.input]
+    if last:
+        size = [size[0], *size[2:], size[1]]
+    dtype = openvino.Type.bf16 if came == torch.bfloat16 else openvino.Type.f32
+    image = graph.node("parameter", size, dtype)
+    value = image.output(0)
+    if last:
+        value = graph("transpose", value, [0, 3, 1, 2])
+    if came == torch.bfloat16:
+        value = graph("convert", value, "f32")
+    return image, value
+
+
+def _names(kernel: Kernel, name: str) -> tuple[str, ...]:
+    found = [
+        each
+        for stage in kernel.stages
+        for source in stage.sources
+        for each in (source.name, *(n for _, n in source.folded))
+    ]
+    return tuple(dict.fromkeys(found)) or (name,)
+
+
+def _kernel(graph: Graph, kernel: Kernel, weights: Weights, inputs: Sequence[Any]) -> list[Any]:
+    trunk = _chain(graph, kernel.trunk, weights, inputs[0], inputs)
+    found = []
+    for way in kernel.ways:
+        stop = trunk.get_shape()[1] if way.stop is None else way.stop
+        found.append(_chain(graph, way.stages, weights, part(graph, trunk, 1, way.start, stop), inputs))
+    return found
+
+
+def _chain(
+    graph: Graph, stages: Sequence[Stage], weights: Weights, stream: Any, inputs: Sequence[Any]
+) -> Any:
+    for stage in stages:
+        operands = [inputs[i] for i in stage.operands]
+        if stage.side:
+            operands[0] = _chain(graph, stage.side, weights, operands[0], inputs)
+        arguments = stage.arguments(stream, operands)
+        stream = LAYERS[stage.kind](graph, stage.op, weights.of(stage), arguments)
+    return stream
