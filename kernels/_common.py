@@ -121,9 +121,20 @@ def pixel(m, H, W):
 
 
 @triton.jit
-def grouped(tile, ROWS, COLUMNS, GROUP: tl.constexpr):
+def grouped(tile, ROWS, COLUMNS, GROUP: tl.constexpr = 8):
     """Row and column of tile number `tile`: GROUP rows of tiles share each column of weights while it is in L2."""
     first = (tile // (GROUP * COLUMNS)) * GROUP
     height = tl.minimum(ROWS - first, GROUP)
     inside = tile % (GROUP * COLUMNS)
     return first + inside % height, inside // height
+
+
+@triton.jit
+def tap_box(xd, n0, h0, w0, c, dy, dx, PITCH, STRIDE: tl.constexpr, BM: tl.constexpr, BK: tl.constexpr):
+    """(BM, BK): channels c and on of the pixels that a tap sees, dy rows and dx columns from the window's start, for the
+    box of outputs at (n0, h0, w0). xd: `_launch.taps_descriptor` of the same stride, 1 or 2; PITCH: x's."""
+    if STRIDE == 1:
+        a = xd.load([n0, h0 + dy, w0 + dx, c])
+    else:
+        a = xd.load([n0, h0 + (dy >> 1), dy & 1, w0 + (dx >> 1), (dx & 1) * PITCH + c])
+    return tl.reshape(a, (BM, BK))

@@ -186,6 +186,20 @@ def image_descriptor(x: Tensor, laid: Image, block: tuple[int, int, int, int]) -
     return TensorDescriptor(x, [n, h, w, c], [h * w * pitch, w * pitch, pitch, 1], list(block))
 
 
+def taps_descriptor(
+    x: Tensor, laid: Image, stride: int, block: tuple[int, int, int, int]
+) -> TensorDescriptor:
+    """x for `_common.tap_box`, of stride 1 or 2. At stride 2 two rows and two columns are seen as one,
+    [N, H / 2, 2, W / 2, 2 * pitch], so that the pixels which a tap sees are a box again: H and W must be even, and a
+    step through the channels that goes past the last reads what lies beside a slice."""
+    if stride == 1:
+        return image_descriptor(x, laid, block)
+    n, h, w, c, pitch = laid
+    sizes = [n, h // 2, 2, w // 2, pitch + c]
+    steps = [h * w * pitch, 2 * w * pitch, w * pitch, 2 * pitch, 1]
+    return TensorDescriptor(x, sizes, steps, [block[0], block[1], 1, block[2], block[3]])
+
+
 def rows_descriptor(x: Tensor, laid: Image, block: tuple[int, int]) -> TensorDescriptor:
     """x as a matrix of pixels by channels."""
     n, h, w, c, pitch = laid
@@ -225,13 +239,18 @@ def cheapest(table: Sequence[Shipped], tiles: Callable[[Config], int], depth: in
     times a tile's work, with what is rounded up, and with a small tile's larger share of loads. A rule for
     layers that nobody timed; it says nothing of kernels of other kinds.
 
-    Of 4-byte numbers a step is half as deep, which takes the same shared memory.
+    Of 4-byte numbers a step is half as deep, which takes the same shared memory. Raises ValueError for an empty table.
     """
     fitting = [
         (s.config._replace(bk=s.config.bk // 2) if like.element_size() == 4 else s.config, s.claim.ctas)
         for s in table
         if like.element_size() < 4 or max(s.config.bm, s.config.bn) <= 128
     ]
+
+    if not fitting:
+        raise ValueError(
+            "no configuration of the table has tiles for this layer; give one, or take a kernel for each layer"
+        )
 
     def work(choice: tuple[Config, int]) -> float:
         config, ctas = choice

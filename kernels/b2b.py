@@ -8,8 +8,7 @@ The tensor between, of at most 128 channels, stays in registers: it is neither w
 its box of pixels and then goes through the output's channels. A shortcut that is projected adds into the same sum, so
 both have one scale: their batch norms must be multiplied into `weight` and `projection` beforehand, in float64.
 
-With stride 2 two rows and two columns of x are seen as one, [N, H / 2, 2, W / 2, 2 * pitch], so that a tap's pixels are
-a box; that needs even sizes.
+Stride 2 (`_launch.taps_descriptor`) needs even sizes.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import triton
 import triton.language as tl
 from archdsl.kernels import _reference
 from archdsl.kernels._boxes import weights_descriptor
-from archdsl.kernels._common import activate, box_at, dot, finish, scaled
+from archdsl.kernels._common import activate, box_at, dot, finish, scaled, tap_box
 from archdsl.kernels._launch import (
     Claim,
     Config,
@@ -35,6 +34,7 @@ from archdsl.kernels._launch import (
     residual_of,
     rows_descriptor,
     same_device,
+    taps_descriptor,
     vector,
     weight_of,
     window,
@@ -99,12 +99,9 @@ def _b2b(
         tap = i // blocks
         dy = tap // S - TOP
         dx = tap % S - LEFT
-        if STRIDE == 1:
-            a = x.load([n0, h0 + dy, w0 + dx, c0])
-        else:
-            a = x.load([n0, h0 + (dy >> 1), dy & 1, w0 + (dx >> 1), (dx & 1) * XP + c0])
+        a = tap_box(x, n0, h0, w0, c0, dy, dx, XP, STRIDE, BM, BK)
         b = tl.reshape(pre_weight.load([0, tap, c0]), (BB, BK))
-        acc = dot(tl.reshape(a, (BM, BK)), b.T, acc, PRECISION)
+        acc = dot(a, b.T, acc, PRECISION)
     # Past B the activation may give more than 0, but the weights are 0 there.
     between = activate(scaled(acc, pre_scale, pre_bias, tl.arange(0, BB), B), PRE_ACT).to(x.dtype)
     for k0 in range(0, K, BN):
@@ -197,16 +194,9 @@ def b2b(
         chosen = chosen._replace(bk=max(16, min(chosen.bk, c & -c)))
     box, bn, bk = box_of(chosen, n, oh, ow), chosen.bn, chosen.bk
     held = max(16, triton.next_power_of_2(between))
-    if stride == 1:
-        xd = image_descriptor(x, laid, (*box, bk))
-    else:
-        if c % bk:
-            raise ValueError(f"at stride 2 the {c} channels of x must be whole steps of {bk}")
-        sizes, steps = (
-            [n, h // 2, 2, w // 2, pitch + c],
-            [h * w * pitch, 2 * w * pitch, w * pitch, 2 * pitch, 1],
-        )
-        xd = TensorDescriptor(x, sizes, steps, [box[0], box[1], 1, box[2], bk])
+    if stride == 2 and c % bk:
+        raise ValueError(f"at stride 2 the {c} channels of x must be whole steps of {bk}")
+    xd = taps_descriptor(x, laid, stride, (*box, bk))
     rd = image_descriptor(residual, added, (*box, bn)) if residual is not None and added is not None else None
     sd = pd = None
     if shortcut is not None and projection is not None and second is not None and third is not None:

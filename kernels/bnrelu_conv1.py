@@ -35,9 +35,6 @@ from archdsl.kernels._launch import (
 from archdsl.kernels._reference import conv, finished, nchw, nhwc
 from torch import Tensor
 
-GROUP = 8
-"""Rows of tiles that share the weights in L2 (`grouped`)."""
-
 CONFIGS = {
     "tma": (
         Shipped(Config(128, 128, 64, 8, 3), Claim(True, True, 82 * 1024, 1)),
@@ -79,9 +76,9 @@ def reference(
 def _pointer(
     x, pre_scale, pre_shift, weight, scale, bias, y, M, H, W, OH, OW, C, K, x_pitch, y_pitch,
     POOL: tl.constexpr, PRE_ACT: tl.constexpr, ACT: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
-    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, GROUP: tl.constexpr,
+    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
-    row, column = grouped(tl.program_id(0), tl.cdiv(M, BM), tl.cdiv(K, BN), GROUP)
+    row, column = grouped(tl.program_id(0), tl.cdiv(M, BM), tl.cdiv(K, BN))
     m = row * BM + tl.arange(0, BM)
     k = column * BN + tl.arange(0, BN)
     if POOL == 1:
@@ -111,9 +108,9 @@ def _pointer(
 def _tma(
     x, pre_scale, pre_shift, weight, scale, bias, y, M, C, K,
     PRE_ACT: tl.constexpr, ACT: tl.constexpr, PRECISION: tl.constexpr,
-    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, GROUP: tl.constexpr,
+    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
-    row, column = grouped(tl.program_id(0), tl.cdiv(M, BM), tl.cdiv(K, BN), GROUP)
+    row, column = grouped(tl.program_id(0), tl.cdiv(M, BM), tl.cdiv(K, BN))
     acc = tl.zeros((BM, BN), dtype=tl.float32)
     for c0 in range(0, C, BK):
         a = x.load([row * BM, c0]).to(tl.float32)
@@ -180,7 +177,7 @@ def bnrelu_conv1(
     grid = (tiles(chosen),)
     same = {
         "PRE_ACT": activation(pre_act), "ACT": activation(act), "PRECISION": precision_of(precision),
-        "BM": bm, "BN": bn, "BK": bk, "GROUP": GROUP,
+        "BM": bm, "BN": bn, "BK": bk,
     }  # fmt: skip
     if form == "tma":
         wrows = rows_descriptor(weight, image(weight, "weight"), (bn, bk))

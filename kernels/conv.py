@@ -24,6 +24,9 @@ from torch import Tensor
 FORMS: dict[str, ModuleType] = {"tma": conv_tma, "planes": conv_planes, "pointer": conv_pointer}
 """In the order in which they are tried."""
 
+CONFIGS = {name: form.CONFIGS for name, form in FORMS.items()}
+"""By form."""
+
 
 def reference(
     x: Tensor,

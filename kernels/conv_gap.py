@@ -35,9 +35,6 @@ from archdsl.kernels._launch import (
 )
 from torch import Tensor
 
-GROUP = 8
-"""Rows of tiles that share the weights in L2 (`grouped`)."""
-
 CONFIGS = (
     Shipped(Config(128, 128, 64, 8, 3), Claim(True, True, 81 * 1024, 1)),
     Shipped(Config(128, 64, 64, 4, 4), Claim(True, True, 81 * 1024, 2)),
@@ -67,9 +64,9 @@ def reference(
 def _conv_gap(
     x, weight, scale, bias, residual, y, N, OH, OW, C, K, TOP, LEFT, YP,
     R: tl.constexpr, S: tl.constexpr, DH: tl.constexpr, DW: tl.constexpr, ACT: tl.constexpr, PRECISION: tl.constexpr,
-    BI: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, GROUP: tl.constexpr,
+    BI: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
-    tile, column = grouped(tl.program_id(0), tl.cdiv(N, BI), tl.cdiv(K, BN), GROUP)
+    tile, column = grouped(tl.program_id(0), tl.cdiv(N, BI), tl.cdiv(K, BN))
     k0 = column * BN
     k = k0 + tl.arange(0, BN)
     total = tl.zeros((BI, BN), dtype=tl.float32)
@@ -140,6 +137,5 @@ def conv_gap(
         image_descriptor(x, laid, (*box, bk)), weights_descriptor(weight, bn, bk), scale, bias, rd, y,
         n, oh, ow, c, k, top, left, image(y, "out").pitch, R=r, S=s, DH=dilation[0], DW=dilation[1],
         ACT=activation(act), PRECISION=precision_of(precision), BI=box[0], BH=box[1], BW=box[2], BN=bn, BK=bk,
-        GROUP=GROUP,
     )  # fmt: skip
     return y

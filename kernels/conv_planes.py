@@ -31,7 +31,7 @@ def _conv_planes(
     """xpq: the pixels of rows p, p + 2, ... and columns q, q + 2, ..."""
     BM: tl.constexpr = BI * BH * BW
     boxes = tl.cdiv(N, BI) * tl.cdiv(OH, BH) * tl.cdiv(OW, BW)
-    row, column = grouped(tl.program_id(0), boxes, tl.cdiv(K, BN), 8)
+    row, column = grouped(tl.program_id(0), boxes, tl.cdiv(K, BN))
     n0, h0, w0 = box_at(row, OH, OW, BI, BH, BW)
     k0 = column * BN
     acc = tl.zeros((BM, BN), dtype=tl.float32)

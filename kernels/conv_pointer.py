@@ -32,7 +32,7 @@ def _conv_pointer(
 ):  # fmt: skip
     """XP, RP, YP: numbers from a pixel to the next of x, the residual and y."""
     columns = tl.cdiv(KG, BN)
-    row, column = grouped(tl.program_id(0), tl.cdiv(M, BM), columns * GROUPS, 8)
+    row, column = grouped(tl.program_id(0), tl.cdiv(M, BM), columns * GROUPS)
     group = column // columns
     m = row * BM + tl.arange(0, BM)
     j = (column % columns) * BN + tl.arange(0, BN)

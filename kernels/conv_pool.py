@@ -37,9 +37,6 @@ from archdsl.kernels._launch import (
 )
 from torch import Tensor
 
-GROUP = 8
-"""Rows of tiles that share the weights in L2 (`grouped`)."""
-
 CONFIGS = (
     Shipped(Config(128, 64, 64, 4, 4), Claim(True, True, 81 * 1024, 2)),
     Shipped(Config(128, 128, 64, 8, 3), Claim(True, True, 81 * 1024, 1)),
@@ -77,10 +74,10 @@ def _conv_pool(
     R: tl.constexpr, S: tl.constexpr, DH: tl.constexpr, DW: tl.constexpr,
     POOL: tl.constexpr, PT: tl.constexpr, PL: tl.constexpr,
     ACT: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
-    BI: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, GROUP: tl.constexpr,
+    BI: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
     columns = tl.cdiv(K, BN)
-    tile, column = grouped(tl.program_id(0), tl.num_programs(0) // columns, columns, GROUP)
+    tile, column = grouped(tl.program_id(0), tl.num_programs(0) // columns, columns)
     n0, oh0, ow0, h0, w0 = tail_start(tile, OH, OW, POOL, PT, PL, BI, BH, BW)
     k0 = column * BN
     k = k0 + tl.arange(0, BN)
@@ -141,6 +138,6 @@ def conv_pool(
         image_descriptor(x, laid, (*box, bk)), weights_descriptor(weight, bn, bk), scale, bias, y,
         n, ch, cw, oh, ow, c, k, to.pitch, top, left, R=r, S=s, DH=dilation[0], DW=dilation[1],
         POOL=pool, PT=pool_padding[0], PL=pool_padding[1], ACT=activation(act), PRECISION=precision_of(precision),
-        WIDE=wide(y), BI=box[0], BH=box[1], BW=box[2], BN=bn, BK=bk, GROUP=GROUP,
+        WIDE=wide(y), BI=box[0], BH=box[1], BW=box[2], BN=bn, BK=bk,
     )  # fmt: skip
     return y

@@ -1,17 +1,26 @@
 """`conv` by the copy engine, stride 1 or 2: a tile is a box of pixels, fetched for each tap.
 
-The copy engine fills what is outside the image with zeros, which is the padding. At stride 2 two rows and two columns
-are seen as one, [N, H / 2, 2, W / 2, 2 * pitch], so that the pixels which a tap sees are again a box; that needs even H
-and W, and steps that end where a pixel's channels do.
+The copy engine fills what is outside the image with zeros, which is the padding. Stride 2 (`_launch.taps_descriptor`)
+needs even H and W, and steps that end where a pixel's channels do.
 """
 
 from __future__ import annotations
 
 import triton
 import triton.language as tl
-from archdsl.kernels._common import box_at, dot, finish_box, grouped
+from archdsl.kernels._common import box_at, dot, finish_box, grouped, tap_box
 from archdsl.kernels._convolution import Convolution, refuses_copies
-from archdsl.kernels._launch import Claim, Config, Shipped, box_of, cheapest, halves, image_descriptor, launch
+from archdsl.kernels._launch import (
+    Claim,
+    Config,
+    Shipped,
+    box_of,
+    cheapest,
+    halves,
+    image_descriptor,
+    launch,
+    taps_descriptor,
+)
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 MOST_TAPS = 25
@@ -31,16 +40,6 @@ CONFIGS = (
 
 
 @triton.jit
-def _box(xd, n0, h0, w0, c, dy, dx, PITCH, STRIDE: tl.constexpr, BM: tl.constexpr, BK: tl.constexpr):
-    """Channels c.. of the box of pixels that a tap, dy rows and dx columns from a window's start, sees."""
-    if STRIDE == 1:
-        a = xd.load([n0, h0 + dy, w0 + dx, c])
-    else:
-        a = xd.load([n0, h0 + (dy >> 1), dy & 1, w0 + (dx >> 1), (dx & 1) * PITCH + c])
-    return tl.reshape(a, (BM, BK))
-
-
-@triton.jit
 def _conv_tma(
     xd, wd, rd, yd, scale, bias, N, OH, OW, CG, KG, GROUPS, PITCH,
     R: tl.constexpr, S: tl.constexpr, PH: tl.constexpr, PW: tl.constexpr, DH: tl.constexpr, DW: tl.constexpr,
@@ -50,7 +49,7 @@ def _conv_tma(
     BM: tl.constexpr = BI * BH * BW
     boxes = tl.cdiv(N, BI) * tl.cdiv(OH, BH) * tl.cdiv(OW, BW)
     columns = tl.cdiv(KG, BN)
-    row, column = grouped(tl.program_id(0), boxes, columns * GROUPS, 8)
+    row, column = grouped(tl.program_id(0), boxes, columns * GROUPS)
     n0, h0, w0 = box_at(row, OH, OW, BI, BH, BW)
     group = column // columns
     k0 = group * KG + (column % columns) * BN
@@ -63,7 +62,7 @@ def _conv_tma(
             tap = i // blocks
             dy = (tap // S) * DH - PH
             dx = (tap % S) * DW - PW
-            a = _box(xd, n0, h0, w0, c0 + c, dy, dx, PITCH, STRIDE, BM, BK)
+            a = tap_box(xd, n0, h0, w0, c0 + c, dy, dx, PITCH, STRIDE, BM, BK)
             b = tl.reshape(wd.load([k0, tap, c]), (BN, BK))
             acc = dot(a, b.T, acc, PRECISION)
     else:
@@ -71,7 +70,7 @@ def _conv_tma(
             for c in range(0, CG, BK):
                 dy = (tap // S) * DH - PH
                 dx = (tap % S) * DW - PW
-                a = _box(xd, n0, h0, w0, c0 + c, dy, dx, PITCH, STRIDE, BM, BK)
+                a = tap_box(xd, n0, h0, w0, c0 + c, dy, dx, PITCH, STRIDE, BM, BK)
                 b = tl.reshape(wd.load([k0, tap, c]), (BN, BK))
                 acc = dot(a, b.T, acc, PRECISION)
     finish_box(acc, scale, bias, rd, yd, n0, h0, w0, k0, KG * GROUPS, BI, BH, BW, BN, HALVES, ACT)
@@ -106,19 +105,10 @@ def choose(call: Convolution) -> Config:
 
 
 def run(call: Convolution, config: Config) -> None:
-    n, h, w, _, pitch = call.laid
     bi, bh, bw = box_of(config, *call.into[:3])
     (r, s), (top, left), (dh, dw) = call.kernel, call.start, call.dilation
     channels, columns = call.channels
-    if call.stride == (1, 1):
-        xd = image_descriptor(call.x, call.laid, (bi, bh, bw, config.bk))
-    else:
-        xd = TensorDescriptor(
-            call.x,
-            [n, h // 2, 2, w // 2, pitch + call.laid.c],
-            [h * w * pitch, 2 * w * pitch, w * pitch, 2 * pitch, 1],
-            [bi, bh, 1, bw, config.bk],
-        )
+    xd = taps_descriptor(call.x, call.laid, call.stride[0], (bi, bh, bw, config.bk))
     wd = TensorDescriptor(
         call.weight,
         [call.into.c, r * s, channels],
@@ -130,7 +120,7 @@ def run(call: Convolution, config: Config) -> None:
     yd = image_descriptor(call.out, call.into, tile)
     launch(
         _conv_tma, (call.boxes(config) * call.column_tiles(config),), config, call.x,
-        xd, wd, rd, yd, call.scale, call.bias, *call.into[:3], channels, columns, call.groups, pitch,
+        xd, wd, rd, yd, call.scale, call.bias, *call.into[:3], channels, columns, call.groups, call.laid.pitch,
         R=r, S=s, PH=top, PW=left, DH=dh, DW=dw, STRIDE=call.stride[0], BI=bi, BH=bh, BW=bw, BN=config.bn, BK=config.bk,
         FLAT=config.flat, HALVES=halves(config), ACT=call.act, PRECISION=call.precision,
     )  # fmt: skip

@@ -8,9 +8,8 @@ The tensor between, the widest of its block, never comes to memory: the depthwis
 side of the product, channels by channels. Each tile of output channels does so again, so tiles are as wide as the
 output where they can be.
 
-form "tma": a tap is a box of pixels that the copy engine brings, zeros outside the image. With stride 2 two rows and two
-columns are seen as one, [N, H / 2, 2, W / 2, 2 * pitch], so that a tap's pixels are a box again; that needs even sizes.
-form "pointer": any stride and size.
+form "tma": a tap is a box of pixels that the copy engine brings, zeros outside the image; stride 1, and 2 of even sizes
+(`_launch.taps_descriptor`). form "pointer": any stride and size.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import triton
 import triton.language as tl
 from archdsl.kernels import _reference
 from archdsl.kernels._boxes import box_pixels
-from archdsl.kernels._common import activate, box_at, dot, finish, grouped, index, scaled
+from archdsl.kernels._common import activate, box_at, dot, finish, grouped, index, scaled, tap_box
 from archdsl.kernels._launch import (
     Claim,
     Config,
@@ -36,16 +35,13 @@ from archdsl.kernels._launch import (
     refuses_tma,
     residual_of,
     rows_descriptor,
+    taps_descriptor,
     vector,
     weight_of,
     wide,
     window,
 )
 from torch import Tensor
-from triton.tools.tensor_descriptor import TensorDescriptor
-
-GROUP = 8
-"""Rows of tiles that share the weights in L2 (`grouped`)."""
 
 CONFIGS = {
     "tma": (
@@ -88,13 +84,12 @@ def reference(
 def _tma(
     x, depthwise, pre_scale, pre_bias, weight, scale, bias, residual, y, N, OH, OW, C, K, XP, TOP, LEFT,
     R: tl.constexpr, S: tl.constexpr, STRIDE: tl.constexpr, PRE_ACT: tl.constexpr, ACT: tl.constexpr,
-    PRECISION: tl.constexpr, BI: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
-    GROUP: tl.constexpr, STAGES: tl.constexpr,
+    PRECISION: tl.constexpr, BI: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """XP: numbers from a pixel of x to the next. STAGES: taps that are on their way at once."""
     BM: tl.constexpr = BI * BH * BW
     boxes = tl.cdiv(N, BI) * tl.cdiv(OH, BH) * tl.cdiv(OW, BW)
-    row, column = grouped(tl.program_id(0), boxes, tl.cdiv(K, BN), GROUP)
+    row, column = grouped(tl.program_id(0), boxes, tl.cdiv(K, BN))
     n0, h0, w0 = box_at(row, OH, OW, BI, BH, BW)
     k0 = column * BN
     acc = tl.zeros((BM, BN), dtype=tl.float32)
@@ -104,12 +99,9 @@ def _tma(
         for tap in tl.range(R * S, num_stages=STAGES):
             dy = tap // S - TOP
             dx = tap % S - LEFT
-            if STRIDE == 1:
-                a = x.load([n0, h0 + dy, w0 + dx, c0])
-            else:
-                a = x.load([n0, h0 + (dy >> 1), dy & 1, w0 + (dx >> 1), (dx & 1) * XP + c0])
+            a = tap_box(x, n0, h0, w0, c0, dy, dx, XP, STRIDE, BM, BK)
             t = tl.load(depthwise + tap * C + c, mask=c < C, other=0.0)
-            between += tl.reshape(a, (BM, BK)).to(tl.float32) * t.to(tl.float32)[None, :]
+            between += a.to(tl.float32) * t.to(tl.float32)[None, :]
         between = activate(scaled(between, pre_scale, pre_bias, c, C), PRE_ACT)
         if STRIDE == 2:  # past C it may have read what lies beside a slice, which times 0 may be NaN
             between = tl.where((c < C)[None, :], between, 0.0)
@@ -125,12 +117,12 @@ def _pointer(
     x, depthwise, pre_scale, pre_bias, weight, scale, bias, residual, y, N, H, W, OH, OW, C, K, XP, RP, YP, TOP, LEFT,
     R: tl.constexpr, S: tl.constexpr, STRIDE: tl.constexpr, PRE_ACT: tl.constexpr, ACT: tl.constexpr,
     PRECISION: tl.constexpr, WIDE: tl.constexpr, BI: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr,
-    BN: tl.constexpr, BK: tl.constexpr, GROUP: tl.constexpr,
+    BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
     """XP, RP, YP: numbers from a pixel to the next of x, the residual and y."""
     BM: tl.constexpr = BI * BH * BW
     boxes = tl.cdiv(N, BI) * tl.cdiv(OH, BH) * tl.cdiv(OW, BW)
-    row, column = grouped(tl.program_id(0), boxes, tl.cdiv(K, BN), GROUP)
+    row, column = grouped(tl.program_id(0), boxes, tl.cdiv(K, BN))
     n0, h0, w0 = box_at(row, OH, OW, BI, BH, BW)
     n, h, w = box_pixels(n0, h0, w0, BI, BH, BW)
     k = column * BN + tl.arange(0, BN)
@@ -219,7 +211,6 @@ def dw_pw(
     same = {
         "R": r, "S": s, "STRIDE": stride, "PRE_ACT": activation(pre_act), "ACT": activation(act),
         "PRECISION": precision_of(precision), "BI": box[0], "BH": box[1], "BW": box[2], "BN": bn, "BK": bk,
-        "GROUP": GROUP,
     }  # fmt: skip
     if form == "pointer":
         launch(
@@ -228,14 +219,7 @@ def dw_pw(
             WIDE=wide(x, residual, y), **same,
         )  # fmt: skip
         return y
-    if stride == 1:
-        xd = image_descriptor(x, laid, (*box, bk))
-    else:
-        sizes, steps = (
-            [n, h // 2, 2, w // 2, pitch + c],
-            [h * w * pitch, 2 * w * pitch, w * pitch, 2 * pitch, 1],
-        )
-        xd = TensorDescriptor(x, sizes, steps, [box[0], box[1], 1, box[2], bk])
+    xd = taps_descriptor(x, laid, stride, (*box, bk))
     rd = image_descriptor(residual, added, (*box, bn)) if residual is not None and added is not None else None
     launch(
         _tma, (tiles(chosen),), chosen, x, xd, depthwise, pre_scale, pre_bias, rows_descriptor(weight, wlaid, (bn, bk)),

@@ -64,7 +64,7 @@ def _gemm(
     rows = tl.cdiv(M, BM)
     columns = tl.cdiv(K, BN)
     for tile in tl.range(tl.program_id(0), rows * columns, PROGRAMS, flatten=True):
-        row, column = grouped(tile, rows, columns, 8)
+        row, column = grouped(tile, rows, columns)
         m0 = row * BM
         k0 = column * BN
         acc = tl.zeros((BM, BN), dtype=tl.float32)

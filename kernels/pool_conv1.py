@@ -36,9 +36,6 @@ from archdsl.kernels._launch import (
 )
 from torch import Tensor
 
-GROUP = 8
-"""Rows of tiles that share the weights in L2 (`grouped`)."""
-
 CONFIGS = (
     Shipped(Config(128, 64, 64, 8, 2), Claim(True, True, 24 * 1024 + 8, 2)),
     Shipped(Config(64, 64, 64, 4, 2), Claim(True, True, 16 * 1024 + 8, 4)),
@@ -71,12 +68,11 @@ def reference(
 def _pool_conv1(
     x, weight, scale, bias, y, N, H, W, OH, OW, C, K, YP, WINDOW: tl.constexpr,
     TAIL: tl.constexpr, PT: tl.constexpr, PL: tl.constexpr, ACT: tl.constexpr, PRECISION: tl.constexpr,
-    WIDE: tl.constexpr, BI: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
-    GROUP: tl.constexpr, STAGES: tl.constexpr,
+    WIDE: tl.constexpr, BI: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     BM: tl.constexpr = BI * BH * BW
     columns = tl.cdiv(K, BN)
-    tile, column = grouped(tl.program_id(0), tl.num_programs(0) // columns, columns, GROUP)
+    tile, column = grouped(tl.program_id(0), tl.num_programs(0) // columns, columns)
     n0, oh0, ow0, h0, w0 = tail_start(tile, OH, OW, TAIL, PT, PL, BI, BH, BW)
     _, h, w = box_pixels(n0, h0, w0, BI, BH, BW)
     k0 = column * BN
@@ -141,6 +137,6 @@ def pool_conv1(
         image_descriptor(x, laid, (*box, bk)), rows_descriptor(weight, wlaid, (bn, bk)), scale, bias, y,
         n, h, w, *tail.after, c, k, image(y, "out").pitch, WINDOW=kernel, TAIL=tail.kind, PT=tail.start[0],
         PL=tail.start[1], ACT=activation(act), PRECISION=precision_of(precision), WIDE=wide(y),
-        BI=box[0], BH=box[1], BW=box[2], BN=bn, BK=bk, GROUP=GROUP, STAGES=chosen.stages,
+        BI=box[0], BH=box[1], BW=box[2], BN=bn, BK=bk, STAGES=chosen.stages,
     )  # fmt: skip
     return y

@@ -31,9 +31,6 @@ from archdsl.kernels._launch import (
 )
 from torch import Tensor
 
-GROUP = 8
-"""Rows of tiles that share the weights in L2 (`grouped`)."""
-
 CONFIGS = {
     "tma": (
         Shipped(Config(128, 64, 64, 4, 3), Claim(True, True, 89 * 1024, 2)),
@@ -67,10 +64,10 @@ def reference(
 def _scaled_conv1(
     x, factors, weight, scale, bias, residual, y, M, AREA, C, K, XP, FP, RP, YP,
     TMA: tl.constexpr, ACT: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
-    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, GROUP: tl.constexpr,
+    BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
     """TMA: x, weight, residual and y are descriptors, else pointers; XP, FP, RP, YP: numbers from a pixel to the next."""
-    row, column = grouped(tl.program_id(0), tl.cdiv(M, BM), tl.cdiv(K, BN), GROUP)
+    row, column = grouped(tl.program_id(0), tl.cdiv(M, BM), tl.cdiv(K, BN))
     m = row * BM + tl.arange(0, BM)
     k = column * BN + tl.arange(0, BN)
     factor = factors + (m // AREA)[:, None] * FP  # of the pixel's image
@@ -164,6 +161,6 @@ def scaled_conv1(
     launch(
         _scaled_conv1, (tiles(chosen),), chosen, x, *operands, m, h * w, c, k,
         laid.pitch, by.pitch, added.pitch if added else 0, to.pitch, TMA=form == "tma", ACT=activation(act),
-        PRECISION=precision_of(precision), WIDE=wide(x, residual, y), BM=bm, BN=bn, BK=bk, GROUP=GROUP,
+        PRECISION=precision_of(precision), WIDE=wide(x, residual, y), BM=bm, BN=bn, BK=bk,
     )  # fmt: skip
     return y

@@ -36,9 +36,6 @@ from archdsl.kernels._launch import (
 )
 from torch import Tensor
 
-GROUP = 8
-"""Rows of tiles that share the weights in L2 (`grouped`)."""
-
 MOST = 4
 """Convolutions in a kernel."""
 
@@ -73,7 +70,7 @@ def reference(
 def _others(
     x, weight, scale, bias, ya, yb, yc, yd, program, M, C, FIRST, KA, KB, KC, KD, PA, PB, PC, PD,
     ACT: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
-    BK: tl.constexpr, GROUP: tl.constexpr,
+    BK: tl.constexpr,
 ):  # fmt: skip
     """Convolutions into up to four tensors, the first's weights from row FIRST on. Kx: channels of each, Px: numbers from
     a pixel of it to the next."""
@@ -81,7 +78,7 @@ def _others(
     end_a = tl.cdiv(KA, BN)
     end_b = end_a + tl.cdiv(KB, BN)
     end_c = end_b + tl.cdiv(KC, BN)
-    row, column = grouped(program, tl.cdiv(M, BM), end_c + tl.cdiv(KD, BN), GROUP)
+    row, column = grouped(program, tl.cdiv(M, BM), end_c + tl.cdiv(KD, BN))
     start = tl.where(
         column < end_a, 0, tl.where(column < end_b, end_a, tl.where(column < end_c, end_b, end_c))
     )
@@ -123,7 +120,7 @@ def _siblings(
     boxes, rows, weight, scale, bias, y, ya, yb, yc, yd, PROGRAMS, N, H, W, OH, OW, C, K, YP,
     M, KA, KB, KC, KD, PA, PB, PC, PD, TAIL: tl.constexpr, PT: tl.constexpr, PL: tl.constexpr,
     ACT: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr, BI: tl.constexpr, BH: tl.constexpr,
-    BW: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, GROUP: tl.constexpr,
+    BW: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
     """boxes, rows: x by boxes of pixels and by pixels one after another. The first PROGRAMS programs do the convolution
     that a tail follows; without a tail there is none, and K is 0."""
@@ -131,12 +128,12 @@ def _siblings(
     if TAIL == 0:
         _others(
             rows, weight, scale, bias, ya, yb, yc, yd, program, M, C, 0, KA, KB, KC, KD, PA, PB, PC, PD,
-            ACT, PRECISION, WIDE, BM, BN, BK, GROUP,
+            ACT, PRECISION, WIDE, BM, BN, BK
         )  # fmt: skip
     else:
         if program < PROGRAMS:
             columns = tl.cdiv(K, BN)
-            tile, column = grouped(program, PROGRAMS // columns, columns, GROUP)
+            tile, column = grouped(program, PROGRAMS // columns, columns)
             n0, oh0, ow0, h0, w0 = tail_start(tile, OH, OW, TAIL, PT, PL, BI, BH, BW)
             k0 = column * BN
             k = k0 + tl.arange(0, BN)
@@ -146,7 +143,7 @@ def _siblings(
         else:
             _others(
                 rows, weight, scale, bias, ya, yb, yc, yd, program - PROGRAMS, M, C, K, KA, KB, KC, KD,
-                PA, PB, PC, PD, ACT, PRECISION, WIDE, BM, BN, BK, GROUP,
+                PA, PB, PC, PD, ACT, PRECISION, WIDE, BM, BN, BK
             )  # fmt: skip
 
 
@@ -209,6 +206,6 @@ def siblings(
         programs(chosen), n, h, w, *tail.after, c, channels[0] if tail.kind else 0, image(made[0], "out").pitch,
         m, *[y.shape[3] for y in plain], *[0] * lacking, *[image(y, "out").pitch for y in plain], *[0] * lacking,
         TAIL=tail.kind, PT=tail.start[0], PL=tail.start[1], ACT=activation(act), PRECISION=precision_of(precision),
-        WIDE=wide(*made), BI=box[0], BH=box[1], BW=box[2], BM=bm, BN=bn, BK=bk, GROUP=GROUP,
+        WIDE=wide(*made), BI=box[0], BH=box[1], BW=box[2], BM=bm, BN=bn, BK=bk,
     )  # fmt: skip
     return made

@@ -42,6 +42,9 @@ CONFIGS = (
 
 READS = (torch.uint8, *DTYPES)
 
+LONGEST = 256
+"""Numbers in a row of the window, filled up."""
+
 
 def reference(
     x: Tensor,
@@ -76,21 +79,19 @@ def packed(weight: Tensor) -> Tensor:
 
 
 @triton.jit
-def _stem(
-    x, w, y, scale, bias, gain, shift, M, H, W, OH, OW, K, XN, XH, XW, XC, YP,
+def row_sums(
+    x, w, gain, shift, n, oh, ow, real, k, H, W, K, XN, XH, XW, XC,
     C: tl.constexpr, R: tl.constexpr, S: tl.constexpr, SH: tl.constexpr, SW: tl.constexpr, PH: tl.constexpr,
     PW: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, DENSE: tl.constexpr, WIDE: tl.constexpr,
-    ACT: tl.constexpr, PRECISION: tl.constexpr,
+    PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """XN, XH, XW, XC: numbers from an image, row, column and channel of x to the next; DENSE: XW is C and XC is 1."""
-    m = tl.program_id(0) * BM + tl.arange(0, BM)
-    k = tl.program_id(1) * BN + tl.arange(0, BN)
-    n, oh, ow = pixel(m, OH, OW)
+    """(BM, BN) fp32: the convolution at pixels (n, oh, ow), those that are real, of channels k, a row of the window in a
+    step. XN, XH, XW, XC: numbers from an image, row, column and channel of x to the next; DENSE: XW is C and XC is 1."""
     j = tl.arange(0, BK)
     s = j // C
     c = j % C
     iw = (ow * SW - PW)[:, None] + s[None, :]
-    seen_w = (m < M)[:, None] & (iw >= 0) & (iw < W) & (s < S)[None, :]
+    seen_w = real[:, None] & (iw >= 0) & (iw < W) & (s < S)[None, :]
     if DENSE:
         along = ((ow * SW - PW) * C)[:, None] + j[None, :]
     else:
@@ -102,21 +103,55 @@ def _stem(
         at = index(n, WIDE) * XN + ih * XH
         a = tl.load(x + at[:, None] + along, mask=seen, other=0)
         if gain is not None or shift is not None:
-            v = a.to(tl.float32)
+            a = a.to(tl.float32)
             if gain is not None:
-                v = v * tl.load(gain + c)[None, :]
+                a = a * tl.load(gain + c)[None, :]
             if shift is not None:
-                v = v + tl.load(shift + c)[None, :]
-            v = tl.where(seen, v, 0.0).to(w.dtype.element_ty)
-        else:
-            v = a.to(w.dtype.element_ty)
+                a = a + tl.load(shift + c)[None, :]
+            a = tl.where(seen, a, 0.0)
         b = tl.load(w + (k * R + r)[:, None] * BK + j[None, :], mask=(k < K)[:, None], other=0.0)
-        acc = dot(v, b.T, acc, PRECISION)
+        acc = dot(a.to(w.dtype.element_ty), b.T, acc, PRECISION)
+    return acc
+
+
+@triton.jit
+def _stem(
+    x, w, y, scale, bias, gain, shift, M, H, W, OH, OW, K, XN, XH, XW, XC, YP,
+    C: tl.constexpr, R: tl.constexpr, S: tl.constexpr, SH: tl.constexpr, SW: tl.constexpr, PH: tl.constexpr,
+    PW: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, DENSE: tl.constexpr, WIDE: tl.constexpr,
+    ACT: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    m = tl.program_id(0) * BM + tl.arange(0, BM)
+    k = tl.program_id(1) * BN + tl.arange(0, BN)
+    n, oh, ow = pixel(m, OH, OW)
+    acc = row_sums(
+        x, w, gain, shift, n, oh, ow, m < M, k, H, W, K, XN, XH, XW, XC,
+        C, R, S, SH, SW, PH, PW, BM, BN, BK, DENSE, WIDE, PRECISION,
+    )  # fmt: skip
     acc = activate(scaled(acc, scale, bias, k, K), ACT)
     at = index(m, WIDE) * YP
-    tl.store(
-        y + at[:, None] + k[None, :], acc.to(y.dtype.element_ty), mask=(m < M)[:, None] & (k < K)[None, :]
-    )
+    inside = (m < M)[:, None] & (k < K)[None, :]
+    tl.store(y + at[:, None] + k[None, :], acc.to(y.dtype.element_ty), mask=inside)
+
+
+def checked(x: Tensor, weight: Tensor, taps: int, out: Tensor | None, most: int) -> None:
+    """ValueError unless x is an image and weight packed for it, in rows of at most `most`."""
+    if x.dim() != 4 or 0 in x.shape or x.dtype not in READS:
+        raise ValueError(
+            f"x must be images [N, H, W, C] of uint8, fp16, bf16 or fp32, not {list(x.shape)} of {x.dtype}"
+        )
+    if weight.dim() != 3 or not weight.is_contiguous() or weight.dtype not in DTYPES:
+        raise ValueError(
+            f"weight must be as `stem.packed` makes it, not {list(weight.shape)} of {weight.dtype}"
+        )
+    same_device(x, weight=weight)
+    c, run = x.shape[3], weight.shape[2]
+    if taps < 1 or run != max(16, triton.next_power_of_2(taps * c)):
+        raise ValueError(f"{taps} taps of {c} channels are not packed in rows of {run}")
+    if run > most:
+        raise ValueError(f"a row of {taps} taps of {c} channels is longer than {most}; `conv` takes it")
+    if out is not None and out.dtype != weight.dtype:
+        raise ValueError(f"out must be of {weight.dtype}, not {out.dtype}")
 
 
 def stem(
@@ -145,29 +180,15 @@ def stem(
 
     Raises ValueError where the arguments don't fit together.
     """
-    if x.dim() != 4 or 0 in x.shape or x.dtype not in READS:
-        raise ValueError(
-            f"x must be images [N, H, W, C] of uint8, fp16, bf16 or fp32, not {list(x.shape)} of {x.dtype}"
-        )
+    checked(x, weight, taps, out, LONGEST)
     n, h, w, c = x.shape
-    if weight.dim() != 3 or not weight.is_contiguous() or weight.dtype not in DTYPES:
-        raise ValueError(f"weight must be as `packed` makes it, not {list(weight.shape)} of {weight.dtype}")
-    same_device(x, weight=weight)
     k, r, run = weight.shape
-    if run != max(16, triton.next_power_of_2(taps * c)):
-        raise ValueError(f"{taps} taps of {c} channels are not packed in rows of {run}")
-    if run > 256:
-        raise ValueError(f"a row of {taps} taps of {c} channels is longer than 256; conv takes it")
     (sh, sw), (top, bottom, left, right) = stride, padding
     oh, ow = window(h, r, sh, top, bottom, 1, "height"), window(w, taps, sw, left, right, 1, "width")
     config = config or _choose(run, k)
     if config.bk != run:
         raise ValueError(f"a configuration of bk {config.bk} does not do rows of {run}")
-    if out is None:
-        out = torch.empty((n, oh, ow, k), dtype=weight.dtype, device=x.device)
-    elif out.dtype != weight.dtype:
-        raise ValueError(f"out must be of {weight.dtype}, not {out.dtype}")
-    out = output(out, n, oh, ow, k, x)
+    out = output(out, n, oh, ow, k, torch.empty(0, dtype=weight.dtype, device=weight.device))
     m = n * oh * ow
     xn, xh, xw, xc = x.stride()
     launch(

@@ -15,9 +15,8 @@ import triton.language as tl
 from archdsl.kernels import _reference
 from archdsl.kernels import stem as plain
 from archdsl.kernels._boxes import box_pixels, store_tail, tail_of, tail_start
-from archdsl.kernels._common import activate, dot, index, scaled
+from archdsl.kernels._common import activate, scaled
 from archdsl.kernels._launch import (
-    DTYPES,
     Claim,
     Config,
     Shipped,
@@ -26,20 +25,24 @@ from archdsl.kernels._launch import (
     launch,
     output,
     precision_of,
-    same_device,
     vector,
     wide,
     window,
 )
+from archdsl.kernels.stem import row_sums
 from torch import Tensor
 
 CONFIGS = (
     Shipped(Config(256, 64, 32, 8, 2), Claim(False, True, 24 * 1024, 1)),
-    Shipped(Config(256, 32, 32, 4, 2), Claim(False, True, 20 * 1024, 3)),
-    Shipped(Config(128, 64, 32, 4, 2), Claim(False, True, 16 * 1024, 4)),
+    Shipped(Config(256, 32, 32, 4, 2), Claim(False, True, 20 * 1024, 2)),
+    Shipped(Config(128, 64, 32, 4, 2), Claim(False, True, 16 * 1024, 3)),
 )
 """bk is the least power of two that a row of the window fits in. Example layer: 7x7, stride 2, 3 channels, 224 x 224, to
 64, a pool of 3 with padding 1."""
+
+
+LONGEST = 64
+"""Numbers in a row of the window, filled up: a box of pixels leaves no registers for more."""
 
 
 def reference(
@@ -72,33 +75,14 @@ def _stem_pool(
     PRECISION: tl.constexpr, WIDE: tl.constexpr, DENSE: tl.constexpr, BI: tl.constexpr, BH: tl.constexpr,
     BW: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
 ):  # fmt: skip
-    """XN, XH, XW, XC: numbers from an image, row, column and channel of x to the next; DENSE: XW is C and XC is 1."""
+    """x, weight, gain, shift, XN, ..., DENSE: as `stem.row_sums` takes them; POOL, PT, PL: as `_boxes.tail_start` does."""
     n0, oh0, ow0, h0, w0 = tail_start(tl.program_id(0), OH, OW, POOL, PT, PL, BI, BH, BW)
     n, h, w = box_pixels(n0, h0, w0, BI, BH, BW)
     k = tl.program_id(1) * BN + tl.arange(0, BN)
-    j = tl.arange(0, BK)
-    c = j % C
-    iw = (w * SW - LEFT)[:, None] + (j // C)[None, :]
-    seen_w = (n < N)[:, None] & (iw >= 0) & (iw < W) & (j < S * C)[None, :]
-    if DENSE:
-        along = ((w * SW - LEFT) * C)[:, None] + j[None, :]
-    else:
-        along = iw * XW + (c * XC)[None, :]
-    acc = tl.zeros((BI * BH * BW, BN), dtype=tl.float32)
-    for r in range(R):
-        ih = h * SH + r - TOP
-        seen = seen_w & ((ih >= 0) & (ih < H))[:, None]
-        at = index(n, WIDE) * XN + ih * XH
-        a = tl.load(x + at[:, None] + along, mask=seen, other=0)
-        if gain is not None or shift is not None:
-            a = a.to(tl.float32)
-            if gain is not None:
-                a = a * tl.load(gain + c)[None, :]
-            if shift is not None:
-                a = a + tl.load(shift + c)[None, :]
-            a = tl.where(seen, a, 0.0)
-        b = tl.load(weight + (k * R + r)[:, None] * BK + j[None, :], mask=(k < K)[:, None], other=0.0)
-        acc = dot(a.to(weight.dtype.element_ty), b.T, acc, PRECISION)
+    acc = row_sums(
+        x, weight, gain, shift, n, h, w, n < N, k, H, W, K, XN, XH, XW, XC,
+        C, R, S, SH, SW, TOP, LEFT, BI * BH * BW, BN, BK, DENSE, WIDE, PRECISION,
+    )  # fmt: skip
     acc = activate(scaled(acc, scale, bias, k, K), ACT)
     store_tail(acc, y, n0, oh0, ow0, h0, w0, k, N, CH, CW, OH, OW, K, YP, POOL, WIDE, BI, BH, BW, BN)
 
@@ -127,31 +111,15 @@ def stem_pool(
     x, weight, taps, gain, shift, stride, padding: as `stem` takes them. pool: 2 or 3, pool_padding, size: as `conv_pool`
     takes them. Raises ValueError where the arguments don't fit together.
     """
-    if x.dim() != 4 or 0 in x.shape or x.dtype not in plain.READS:
-        raise ValueError(
-            f"x must be images [N, H, W, C] of uint8, fp16, bf16 or fp32, not {list(x.shape)} of {x.dtype}"
-        )
+    plain.checked(x, weight, taps, out, LONGEST)
     n, h, w, c = x.shape
-    if weight.dim() != 3 or not weight.is_contiguous() or weight.dtype not in DTYPES:
-        raise ValueError(
-            f"weight must be as `stem.packed` makes it, not {list(weight.shape)} of {weight.dtype}"
-        )
-    same_device(x, weight=weight)
     k, r, run = weight.shape
-    if run != max(16, triton.next_power_of_2(taps * c)):
-        raise ValueError(f"{taps} taps of {c} channels are not packed in rows of {run}")
-    if run > 64:
-        raise ValueError(
-            f"a row of {taps} taps of {c} channels is longer than 64; `stem` and then `pool` take it"
-        )
     if pool not in (2, 3):
         raise ValueError(f"pool must be 2 or 3, not {pool}; other windows are `stem` and then `pool`")
     (sh, sw), (top, bottom, left, right) = stride, padding
     ch, cw = window(h, r, sh, top, bottom, 1, "height"), window(w, taps, sw, left, right, 1, "width")
     tail = tail_of(f"maxpool{pool}", ch, cw, pool_padding, size)
     like = torch.empty(0, dtype=weight.dtype, device=weight.device)
-    if out is not None and out.dtype != weight.dtype:
-        raise ValueError(f"out must be of {weight.dtype}, not {out.dtype}")
     y = output(out, n, *tail.after, k, like)
     chosen = config or (CONFIGS[0] if k > 32 else CONFIGS[1]).config._replace(bk=run)
     if chosen.bk != run:

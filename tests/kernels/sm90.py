@@ -7,8 +7,10 @@ what it launches for sm_90 instead of running it. So what is checked is what a G
 from __future__ import annotations
 
 import re
+import struct
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +42,10 @@ class Built(NamedTuple):
     mma: int
     tma_loads: int
     async_copies: int
+    cubin: bytes
+
+    def __repr__(self) -> str:
+        return str({name: value for name, value in self._asdict().items() if name != "cubin"})
 
     @property
     def ctas(self) -> int:
@@ -97,27 +103,66 @@ def build(launch: Callable[[], Any]) -> list[Built]:
     return made
 
 
+OPCODES = {
+    "HGMMA": (0x9F0, 0xDF0),
+    "HMMA": (0x23C,),
+    "UTMALDG": (0x5B4,),
+    "LDGSTS": (0xFAE,),
+    "LDL": (0x983,),
+    "STL": (0x387,),
+}
+"""Of sm_90's instructions, their lowest 12 bits: nvdisasm names them too, but takes half a second to start."""
+
+
 def _taken_apart(kernel: Any) -> Built:
+    cubin = kernel.asm["cubin"]
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(kernel.asm["cubin"])
+        file.write(cubin)
         file.flush()
         use = _said(TOOLS / "cuobjdump", "--dump-resource-usage", file.name)
-        code = _said(TOOLS / "nvdisasm", "-c", file.name)
     found = re.search(r"REG:(\d+) STACK:(\d+)", use)
     assert found, f"no use of registers in {use!r}"
-    count = lambda pattern: len(re.findall(rf"\b{pattern}\b", code))  # noqa: E731
+    count = instructions(cubin)
     return Built(
         name=kernel.name,
         warps=kernel.metadata.num_warps,
         shared=kernel.metadata.shared,
         registers=int(found[1]),
         stack=int(found[2]),
-        spills=count("LDL") + count("STL"),
-        hgmma=count("HGMMA"),
-        mma=count("HMMA"),
-        tma_loads=count("UTMALDG"),
-        async_copies=count("LDGSTS"),
+        spills=count["LDL"] + count["STL"],
+        hgmma=count["HGMMA"],
+        mma=count["HMMA"],
+        tma_loads=count["UTMALDG"],
+        async_copies=count["LDGSTS"],
+        cubin=cubin,
     )
+
+
+def instructions(cubin: bytes) -> dict[str, int]:
+    """How often each of OPCODES stands in a kernel's machine code: 16 bytes an instruction, in the ELF sections .text.*."""
+    start, size, number, names = (
+        *struct.unpack_from("<Q", cubin, 0x28),
+        *struct.unpack_from("<HHH", cubin, 0x3A),
+    )
+    # Of a section: its name's place, then type and flags, address, offset, length.
+    sections = [struct.unpack_from("<IIQQQQ", cubin, start + size * i) for i in range(number)]
+    strings = sections[names][4]
+    found: Counter[int] = Counter()
+    for name, _, _, _, offset, length in sections:
+        if cubin.startswith(b".text.", strings + name):
+            words = struct.unpack_from(f"<{length // 8}Q", cubin, offset)
+            found.update(word & 0xFFF for word in words[::2])
+    assert found, "no machine code"
+    return {name: sum(found[code] for code in codes) for name, codes in OPCODES.items()}
+
+
+def disassembled(cubin: bytes) -> dict[str, int]:
+    """The same by nvdisasm."""
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        code = _said(TOOLS / "nvdisasm", "-c", "-ndf", file.name)
+    return {name: len(re.findall(rf"\b{name}\b", code)) for name in OPCODES}
 
 
 def _said(*command: object) -> str:

@@ -1,49 +1,62 @@
-"""`depthwise`: against the float64 reference, and what its configurations compile to."""
+"""`depthwise`."""
 
 from __future__ import annotations
 
 import pytest
-import sm90
 import torch
-from archdsl.kernels import depthwise as kernel
-from archdsl.kernels._launch import Config, Shipped
+from archdsl.kernels._launch import Config
 from archdsl.kernels.depthwise import depthwise, new_sums, reference
-from proof import Poisoned, close, doubled, drawn, fresh, guarded, placed
+from proof import Poisoned, affine, drawn, prove
 
 SMALL = Config(16, 16, 1, 1, 1)
 BF16, FP16, FP32 = torch.bfloat16, torch.float16, torch.float32
 
 
-def compare(n: int, size: tuple[int, int], c: int, kernel: int, multiplier: int = 1, **how: object) -> None:
-    fresh()
-    dtype, slices, sums = how.pop("dtype", BF16), how.pop("slices", False), how.pop("sums", False)
+def compare(
+    n: int,
+    size: tuple[int, int],
+    c: int,
+    window: int,
+    multiplier: int = 1,
+    *,
+    dtype: torch.dtype = BF16,
+    plain: bool = False,
+    sums: bool = False,
+    config: Config | None = SMALL,
+    **how: object,
+) -> None:
+    """plain: without scale and bias; sums: of boxes of pixels too."""
     k = c * multiplier
-    x, weight = drawn(n, *size, c, dtype=dtype), drawn(kernel, kernel, k, dtype=dtype, size=1 / kernel)
-    scale, bias = (torch.rand(k) - 0.3, torch.randn(k)) if how.pop("affine", True) else (None, None)
-    config = how.pop("config", SMALL)
-    truth = reference(*doubled(x, weight, scale, bias), **how)
-    y = Poisoned(*truth.shape, dtype=dtype, wide=k + 24 if slices else None, at=16 if slices else 0)
-    seen = placed(x, c + 16, 8) if slices else placed(x)
-    room = None
+    x, weight = drawn(n, *size, c, dtype=dtype), drawn(window, window, k, dtype=dtype, size=1 / window)
+    vectors = (None, None) if plain else affine(k)
+    prove(depthwise, reference, x, weight, *vectors, config=config, **how)
     if sums:
-        room = Poisoned(*new_sums(y.view, config).shape, dtype=FP32)
-        how["sums"] = room.view
-    assert depthwise(seen, *guarded(weight, scale, bias), out=y.view, config=config, **how) is y.view
-    y.check(truth)
-    if room is not None:
-        assert room.view.shape[1] > 1, "one box shows nothing"
-        close(room.view.sum(1), truth.sum((1, 2)), 1e-5, 1e-5)
-        assert not room.view.isnan().any() and room.buffer[room.outside].isnan().all()
+        prove(boxes_too, means, x, weight, *vectors, config=config, dtype=FP32, **how)
+
+
+def boxes_too(
+    *operands: torch.Tensor, out: torch.Tensor, config: Config | None, **how: object
+) -> torch.Tensor:
+    """The sums of boxes as the kernel writes them, added up for each image."""
+    room = Poisoned(*new_sums(reference(*operands, **how), config).shape, dtype=FP32)
+    assert room.view.shape[1] > 1, "one box shows nothing"
+    depthwise(*operands, config=config, sums=room.view, **how)
+    assert room.buffer[room.outside].isnan().all()
+    return out.copy_(room.view.sum(1))
+
+
+def means(*operands: torch.Tensor, **how: object) -> torch.Tensor:
+    return reference(*operands, **how).sum((1, 2))
 
 
 @pytest.mark.parametrize(
-    ("n", "size", "c", "kernel", "how"),
+    ("n", "size", "c", "window", "how"),
     [
-        (2, (9, 7), 24, 3, {"padding": (1, 1, 1, 1), "act": "relu6", "slices": True, "sums": True}),
+        (2, (9, 7), 24, 3, {"padding": (1, 1, 1, 1), "act": "relu6", "slices": 8, "sums": True}),
         (1, (8, 9), 20, 3, {"padding": (0, 1, 2, 1), "stride": (2, 2), "act": "hswish"}),
         (4, (5, 6), 16, 5, {"padding": (2, 2, 2, 2), "act": "silu", "dtype": FP16, "sums": True}),
         (1, (9, 9), 8, 5, {"padding": (2, 1, 1, 2), "stride": (2, 1), "dtype": FP32}),
-        (1, (9, 7), 17, 7, {"padding": (3, 3, 3, 3), "stride": (2, 2), "affine": False, "slices": True}),
+        (1, (9, 7), 17, 7, {"padding": (3, 3, 3, 3), "stride": (2, 2), "plain": True, "slices": 8}),
         (1, (9, 9), 8, 3, {"padding": (2, 2, 3, 3), "dilation": (2, 3)}),
         (2, (5, 5), 6, 3, {"padding": (1, 1, 1, 1), "multiplier": 3, "act": "relu", "sums": True}),
         (3, (7, 7), 40, 3, {"padding": (1, 1, 1, 1), "config": None, "act": "gelu"}),
@@ -52,15 +65,8 @@ def compare(n: int, size: tuple[int, int], c: int, kernel: int, multiplier: int 
     ],
     ids=str,
 )
-def test_depthwise(n: int, size: tuple[int, int], c: int, kernel: int, how: dict) -> None:
-    compare(n, size, c, kernel, **how)
-
-
-def test_wide_offsets() -> None:
-    from unittest import mock
-
-    with mock.patch.object(kernel, "wide", return_value=True):
-        compare(2, (5, 5), 12, 3, padding=(1, 1, 1, 1), sums=True)
+def test_depthwise(n: int, size: tuple[int, int], c: int, window: int, how: dict) -> None:
+    compare(n, size, c, window, **how)
 
 
 X, W = torch.zeros(1, 8, 8, 16, dtype=BF16), torch.zeros(3, 3, 16, dtype=BF16)
@@ -82,20 +88,3 @@ X, W = torch.zeros(1, 8, 8, 16, dtype=BF16), torch.zeros(3, 3, 16, dtype=BF16)
 def test_refusals(arguments: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         depthwise(**{"x": X, "weight": W, "config": SMALL, **arguments})
-
-
-def layer(kernel: int, stride: int, config: Config, dtype: torch.dtype = BF16) -> None:
-    """Start a layer of 128 images of 28 x 28 x 192 with the longest epilogue there is."""
-    x, side = sm90.empty(128, 28, 28, 192, dtype=dtype), 28 // stride
-    vector = sm90.empty(192, dtype=FP32)
-    sums = new_sums(sm90.empty(128, side, side, 192), config)
-    depthwise(
-        x, sm90.empty(kernel, kernel, 192, dtype=dtype), vector, vector, stride=(stride, stride),
-        padding=(kernel // 2,) * 4, act="gelu", sums=sums, config=config,
-    )  # fmt: skip
-
-
-@pytest.mark.compiled
-@pytest.mark.parametrize("shipped", kernel.CONFIGS, ids=lambda s: str(s.config))
-def test_compiles(shipped: Shipped) -> None:
-    sm90.check(shipped.claim, lambda: layer(5, 1, shipped.config))

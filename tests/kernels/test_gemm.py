@@ -1,25 +1,40 @@
-"""`gemm`: against the float64 reference, and what its configurations compile to."""
+"""`gemm`."""
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
-import sm90
 import torch
-from archdsl.kernels import _launch, conv
+from archdsl.kernels import conv
 from archdsl.kernels import gemm as kernel
-from archdsl.kernels._launch import Config, Shipped
+from archdsl.kernels._launch import Config
 from archdsl.kernels.gemm import gemm, reference
-from proof import Poisoned, doubled, drawn, fresh, guarded, placed
+from proof import affine, drawn, prove, weights
 
 SMALL = Config(32, 16, 16, 4, 2)
 BF16, FP16, FP32 = torch.bfloat16, torch.float16, torch.float32
 
 
+def compare(
+    images: tuple[int, int, int],
+    channels: tuple[int, int],
+    *,
+    dtype: torch.dtype = BF16,
+    plain: bool = False,
+    **how: object,
+) -> None:
+    """plain: without scale and bias."""
+    c, k = channels
+    x, weight = drawn(*images, c, dtype=dtype), weights(k, c, dtype=dtype)
+    prove(gemm, reference, x, weight, *(() if plain else affine(k)), **how)
+
+
 @pytest.mark.parametrize(
     ("images", "channels", "how"),
     [
-        ((2, 9, 7), (24, 40), {"act": "relu", "residual": True, "slices": True}),
-        ((3, 5, 6), (8, 24), {"act": "silu", "affine": False}),
+        ((2, 9, 7), (24, 40), {"act": "relu", "residual": True, "slices": 8}),
+        ((3, 5, 6), (8, 24), {"act": "silu", "plain": True}),
         ((1, 11, 13), (40, 16), {"dtype": FP16, "residual": True}),
         ((1, 6, 6), (16, 20), {"dtype": FP32, "precision": "tf32", "act": "gelu"}),
         ((4, 1, 1), (64, 72), {"config": None}),
@@ -28,37 +43,16 @@ BF16, FP16, FP32 = torch.bfloat16, torch.float16, torch.float32
     ids=str,
 )
 def test_gemm(images: tuple[int, int, int], channels: tuple[int, int], how: dict) -> None:
-    fresh()
-    how = {"config": SMALL, **how}
-    dtype, slices = how.pop("dtype", BF16), how.pop("slices", False)
-    (c, k), m = channels, how.get("act", "none")
-    x, weight = drawn(*images, c, dtype=dtype), drawn(k, c, dtype=dtype, size=c**-0.5)
-    scale, bias = (torch.rand(k) - 0.3, torch.randn(k)) if how.pop("affine", True) else (None, None)
-    more = drawn(*images, k, dtype=dtype) if how.pop("residual", False) else None
-    truth = reference(
-        *doubled(x, weight, scale, bias), act=m, residual=None if more is None else more.double()
-    )
-    y = Poisoned(*images, k, dtype=dtype, wide=k + 24 if slices else None, at=16 if slices else 0)
-    seen = placed(x, c + 16, 8) if slices else placed(x)
-    added = None if more is None else placed(more, k + 8 if slices else None)
-    assert gemm(seen, *guarded(weight, scale, bias), residual=added, out=y.view, **how) is y.view
-    y.check(truth)
+    compare(images, channels, **{"config": SMALL, **how})
 
 
 @pytest.mark.parametrize("programs", [1, 3, 100])
 def test_each_program_goes_from_tile_to_tile(programs: int) -> None:
-    from unittest import mock
-
-    fresh()
-    x, weight = drawn(2, 8, 8, 16), drawn(56, 16, size=0.25)
-    y = Poisoned(2, 8, 8, 56)
     with mock.patch.object(kernel, "processors", return_value=programs):
-        gemm(placed(x), weight, out=y.view, config=SMALL)
-    y.check(reference(*doubled(x, weight)))
+        compare((2, 8, 8), (16, 56), config=SMALL, residual=True)
 
 
 def test_is_a_convolution() -> None:
-    fresh()
     x, weight, residual = (drawn(2, 3, 3, 16).double(), drawn(24, 16).double(), drawn(2, 3, 3, 24).double())
     apart = conv.reference(x, weight[:, None, None], residual=residual, act="relu")
     assert (reference(x, weight, residual=residual, act="relu") - apart).abs().max() < 1e-12
@@ -85,22 +79,3 @@ X, W = torch.zeros(1, 4, 4, 16, dtype=BF16), torch.zeros(24, 16, dtype=BF16)
 def test_refusals(arguments: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         gemm(**{"x": X, "weight": W, **arguments})
-
-
-def layer(c: int, k: int, dtype: torch.dtype = BF16, **how: object) -> None:
-    """Start a layer of 128 images of 28 x 28 with the longest epilogue there is."""
-    x, y = sm90.empty(128, 28, 28, c, dtype=dtype), sm90.empty(128, 28, 28, k, dtype=dtype)
-    vector = sm90.empty(k, dtype=FP32)
-    gemm(x, sm90.empty(k, c, dtype=dtype), vector, vector, residual=y, act="gelu", **how)
-
-
-@pytest.mark.compiled
-@pytest.mark.parametrize("shipped", kernel.CONFIGS, ids=lambda s: str(s.config))
-def test_compiles(shipped: Shipped) -> None:
-    sm90.check(shipped.claim, lambda: layer(256, 512, config=shipped.config))
-
-
-@pytest.mark.compiled
-def test_compiles_tf32() -> None:
-    claim = _launch.Claim(tma=True, tensor_cores=True, shared=227 * 1024, ctas=1)
-    sm90.check(claim, lambda: layer(256, 512, dtype=FP32, precision="tf32"))

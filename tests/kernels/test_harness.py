@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import layers
 import pytest
 import sm90
 import torch
@@ -12,7 +13,7 @@ import triton.language as tl
 from archdsl.kernels import _reference
 from archdsl.kernels._common import ACTIVATIONS, INTERPRETED, activate
 from archdsl.kernels._launch import Claim, Config, box_for, image, launch, wide
-from proof import Poisoned, close, doubled, drawn, fresh, placed
+from proof import Poisoned, close, doubled, drawn, placed
 
 
 @triton.jit
@@ -40,7 +41,6 @@ def copy(x, y, shift=0, more=0, act="none"):
 
 
 def test_a_right_kernel_passes() -> None:
-    fresh()
     x = drawn(2, 5, 3, 7)
     y = Poisoned(2, 5, 3, 7)
     copy(placed(x), y.view)
@@ -58,7 +58,6 @@ def test_a_right_kernel_passes() -> None:
     ids=lambda v: str(v),
 )
 def test_a_wrong_kernel_fails(wrong: dict, said: str) -> None:
-    fresh()
     x = drawn(2, 5, 3, 7)
     y = Poisoned(2, 5, 3, 7)
     copy(placed(x), y.view, **wrong)
@@ -69,10 +68,27 @@ def test_a_wrong_kernel_fails(wrong: dict, said: str) -> None:
 def test_one_wrong_number_of_many_fails() -> None:
     truth = torch.randn(64, 64, dtype=torch.float64)
     result = truth.to(torch.bfloat16)
-    close(result, truth)
+    own = truth.to(torch.bfloat16)
+    close(result, truth, own)
     result[3, 5] += 0.5
     with pytest.raises(AssertionError, match=r"worst at \[3, 5\]"):
-        close(result, truth)
+        close(result, truth, own)
+
+
+def test_the_error_may_be_twice_the_reference_s_own() -> None:
+    truth = torch.randn(64, 64, dtype=torch.float64)
+    own = truth.to(torch.bfloat16)
+    close(truth + 1.9 * (own.double() - truth), truth, own)
+    with pytest.raises(AssertionError, match="of the truth"):
+        close(truth + 2.1 * (own.double() - truth), truth, own)
+
+
+def test_the_interpreter_rounds_as_a_gpu_does() -> None:
+    x = drawn(4, 4, 4, 64, dtype=torch.float32)
+    x[0, 0, 0, :4] = torch.tensor([3.4e38, -3.4e38, 1e-40, 0.0])
+    y = torch.empty(4, 4, 4, 64, dtype=torch.bfloat16)
+    copy(x, y)
+    assert torch.equal(y, x.to(torch.bfloat16))
 
 
 def test_neighbours_of_a_slice_are_watched() -> None:
@@ -86,11 +102,11 @@ def test_neighbours_of_a_slice_are_watched() -> None:
 
 @pytest.mark.parametrize("act", ACTIVATIONS)
 def test_activations(act: str) -> None:
-    fresh()
     x = drawn(1, 4, 4, 40, dtype=torch.float32, size=4.0)
     y = Poisoned(1, 4, 4, 40, dtype=torch.float32)
     copy(x, y.view, act=act)
-    y.check(_reference.ACTIVATIONS[act](x.double()))
+    truth = _reference.ACTIVATIONS[act](x.double())
+    y.check(truth, _reference.ACTIVATIONS[act](x))
     assert tuple(_reference.ACTIVATIONS) == ACTIVATIONS
 
 
@@ -122,6 +138,27 @@ def test_claims_are_checked(claim: Claim, said: str | None) -> None:
         return
     with pytest.raises(AssertionError, match=said):
         sm90.check(claim, start)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(
+    ("kernel", "form", "has"),
+    [
+        ("conv", "tma", {"HGMMA", "UTMALDG"}),
+        ("conv", "pointer", {"HGMMA", "LDGSTS"}),
+        ("squeeze", "", {"HMMA"}),
+        ("conv", "spills", {"LDL", "STL", "HGMMA", "UTMALDG"}),
+    ],
+)
+def test_instructions_are_counted_as_the_disassembler_does(kernel: str, form: str, has: set[str]) -> None:
+    how = {"form": form} if form else {}
+    if form == "spills":
+        how = {"form": "tma", "config": Config(128, 256, 64, 4, 3)}
+    (made,) = sm90.build(lambda: layers.layers(kernel, "", 0)[0](torch.bfloat16, **how))
+    counts = sm90.instructions(made.cubin)
+    assert counts == sm90.disassembled(made.cubin)
+    assert has <= {name for name, count in counts.items() if count}
+    assert (made.spills > 0) == (made.stack > 0) == (form == "spills")
 
 
 @pytest.mark.compiled

@@ -1,53 +1,66 @@
-"""kernels/pointwise.py against its definition."""
+"""`pointwise`."""
 
 from __future__ import annotations
 
 import pytest
-import sm90
 import torch
-from archdsl.kernels.pointwise import CONFIGS, pointwise, reference
-from proof import Poisoned, doubled, drawn, fresh, placed
+from archdsl.kernels._launch import Config
+from archdsl.kernels.pointwise import pointwise, reference
+from proof import affine, drawn, prove
 
-CASES = [
-    ((2, 5, 3, 24), torch.bfloat16, ("scale", "shift", "residual"), "none", "relu"),
-    ((1, 1, 1, 10), torch.bfloat16, ("shift",), "silu", "none"),
-    ((3, 4, 5, 7), torch.float32, ("scale", "shift", "residual", "factor"), "relu6", "tanh"),
-    ((2, 6, 6, 40), torch.float16, ("factor",), "none", "none"),
-    ((2, 3, 3, 16), torch.float32, (), "none", "none"),
-]
+SMALL = Config(16, 16, 1, 4, 1)
+BF16, FP16, FP32 = torch.bfloat16, torch.float16, torch.float32
 
 
-def arguments(shape: tuple[int, ...], dtype: torch.dtype, which: tuple[str, ...]) -> tuple[torch.Tensor, dict]:
-    n, _, _, c = shape
-    found = {
-        "scale": torch.randn(c),
-        "shift": torch.randn(c),
-        "residual": drawn(*shape, dtype=dtype),
-        "factor": drawn(n, 1, 1, c, dtype=dtype),
-    }
-    return drawn(*shape, dtype=dtype), {name: found[name] for name in which}
+def compare(
+    images: tuple[int, int, int, int],
+    *,
+    dtype: torch.dtype = BF16,
+    plain: bool = False,
+    factor: bool = False,
+    **how: object,
+) -> None:
+    """plain: without scale and shift; factor: with one for each channel of an image."""
+    n, _, _, c = images
+    if factor:
+        how["factor"] = drawn(n, 1, 1, c, dtype=dtype)
+    vectors = () if plain else affine(c)
+    prove(
+        pointwise, reference, drawn(*images, dtype=dtype), *vectors, images=(0, "residual", "factor"), **how
+    )
 
 
-@pytest.mark.parametrize("config", [None, *(s.config for s in CONFIGS)], ids=str)
-@pytest.mark.parametrize(("shape", "dtype", "which", "pre_act", "act"), CASES, ids=str)
-def test_pointwise(shape, dtype, which, pre_act, act, config) -> None:
-    fresh()
-    x, more = arguments(shape, dtype, which)
-    c = shape[3]
-    y = Poisoned(*shape, dtype=dtype, wide=c + 9, at=5)
-    there = {name: placed(v, wide=c + 3, at=1) if v.dim() == 4 else v for name, v in more.items()}
-    pointwise(placed(x, wide=c + 4, at=3), **there, pre_act=pre_act, act=act, out=y.view, config=config)
-    doubles = dict(zip(more, doubled(*more.values()), strict=True))
-    y.check(reference(*doubled(x), **doubles, pre_act=pre_act, act=act))
+@pytest.mark.parametrize(
+    ("images", "how"),
+    [
+        ((2, 5, 3, 24), {"residual": True, "act": "relu", "slices": 3}),
+        ((1, 1, 1, 10), {"pre_act": "silu"}),
+        ((3, 4, 5, 7), {"dtype": FP32, "residual": True, "factor": True, "pre_act": "relu6", "act": "tanh", "slices": 1}),
+        ((2, 6, 6, 40), {"dtype": FP16, "plain": True, "factor": True}),
+        ((2, 3, 3, 16), {"dtype": FP32, "plain": True, "config": None}),
+        ((1, 3, 3, 70), {"residual": True, "plain": True, "config": None, "slices": 8}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_pointwise(images: tuple[int, int, int, int], how: dict) -> None:
+    compare(images, **{"config": SMALL, **how})
 
 
 def test_in_place() -> None:
-    fresh()
-    x, residual = drawn(2, 4, 4, 16), drawn(2, 4, 4, 16)
-    y = Poisoned(2, 4, 4, 16)
-    y.view.copy_(residual)
-    pointwise(x, residual=y.view, act="relu", out=y.view)
-    y.check(reference(x.double(), residual=residual.double(), act="relu"))
+    """The output may be the input or the residual."""
+
+    def into_residual(x: torch.Tensor, *, residual: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        return pointwise(x, residual=out.copy_(residual), act="relu", out=out)
+
+    def defined(x: torch.Tensor, *, residual: torch.Tensor) -> torch.Tensor:
+        return reference(x, residual=residual, act="relu")
+
+    prove(into_residual, defined, drawn(2, 4, 4, 16), residual=drawn(2, 4, 4, 16), slices=8)
+
+
+def test_casts() -> None:
+    """The output's dtype may be another."""
+    prove(pointwise, reference, drawn(2, 4, 4, 12, dtype=FP32), *affine(12), dtype=FP16, slices=2)
 
 
 @pytest.mark.parametrize(
@@ -55,24 +68,10 @@ def test_in_place() -> None:
     [
         ({"scale": torch.ones(5)}, "scale must be 4 fp32 numbers"),
         ({"residual": torch.zeros(1, 2, 2, 4)}, "residual must be"),
-        ({"factor": torch.zeros(1, 2, 2, 4, dtype=torch.bfloat16)}, "factor must be"),
+        ({"factor": torch.zeros(1, 2, 2, 4, dtype=BF16)}, "factor must be"),
         ({"act": "sine"}, "no activation"),
     ],
 )
-def test_refused(more: dict, said: str) -> None:
+def test_refusals(more: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        pointwise(torch.zeros(1, 2, 2, 4, dtype=torch.bfloat16), **more)
-
-
-@pytest.mark.compiled
-@pytest.mark.parametrize("shipped", CONFIGS, ids=lambda s: str(s.config))
-def test_builds_for_sm_90(shipped) -> None:
-    image, vector = sm90.empty(2, 56, 56, 64), sm90.empty(64, dtype=torch.float32)
-
-    def start() -> None:
-        pointwise(
-            image, vector, vector, sm90.empty(2, 56, 56, 64), factor=sm90.empty(2, 1, 1, 64), pre_act="silu",
-            act="relu", out=sm90.empty(2, 56, 56, 64), config=shipped.config,
-        )  # fmt: skip
-
-    sm90.check(shipped.claim, start)
+        pointwise(torch.zeros(1, 2, 2, 4, dtype=BF16), **more)

@@ -1,17 +1,16 @@
-"""`stem_pool` against the float64 reference, and what its configurations compile to."""
+"""`stem_pool`."""
 
 from __future__ import annotations
 
 from unittest import mock
 
 import pytest
-import sm90
+import test_stem
 import torch
-from archdsl.kernels import stem_pool as module
-from archdsl.kernels._launch import Config, Shipped
+from archdsl.kernels._launch import Config
 from archdsl.kernels.stem import packed
-from archdsl.kernels.stem_pool import CONFIGS, reference, stem_pool
-from proof import Poisoned, doubled, drawn, fresh, placed
+from archdsl.kernels.stem_pool import reference, stem_pool
+from proof import affine, drawn
 
 SMALL = Config(64, 32, 32, 4, 2)
 BF16, FP16, FP32 = torch.bfloat16, torch.float16, torch.float32
@@ -21,74 +20,47 @@ def compare(
     n: int,
     size: tuple[int, int],
     channels: tuple[int, int],
-    kernel: tuple[int, int],
+    window: tuple[int, int],
     *,
-    dtype: torch.dtype = BF16,
-    planes: bool = False,
-    pixels: torch.dtype | None = None,
     negative: bool = False,
-    normalised: bool = False,
     pooled: tuple[int, int] | None = None,
-    slices: bool = False,
     **how: object,
 ) -> None:
-    """planes: x is NCHW in memory; pixels: its dtype; negative: all before the pool is below 0."""
-    fresh()
-    c, k = channels
-    x = (
-        torch.randint(0, 256, (n, *size, c), dtype=torch.uint8)
-        if pixels == torch.uint8
-        else drawn(n, *size, c, dtype=dtype)
-    )
-    weight = drawn(k, *kernel, c, dtype=dtype, size=(c * kernel[0] * kernel[1]) ** -0.5)
-    scale, bias = torch.rand(k) + 0.5, torch.randn(k) - (12.0 if negative else 0.0)
-    how["size"] = pooled
-    if normalised:
-        # Powers of two and small integers, so that v is exact in every dtype and the reference need not round.
-        how["gain"], how["shift"] = torch.full((c,), 2.0**-6), torch.full((c,), -2.0)
-    given = {name: v for name, v in how.items() if name not in ("config", "precision")}
-    truth = reference(
-        *doubled(x, weight, scale, bias), **dict(zip(given, doubled(*given.values()), strict=True))
-    )
-    assert not negative or truth.max() < 0
-    seen = x.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1) if planes else x if pixels else placed(x)
-    y = Poisoned(*truth.shape, dtype=dtype, wide=k + 24 if slices else None, at=16 if slices else 0)
-    result = stem_pool(seen, packed(weight), scale, bias, taps=kernel[1], out=y.view, **how)
-    assert result is y.view
-    y.check(truth)
+    """As `test_stem.compare`; negative: all before the pool is below 0, where padding would win; pooled: the output's
+    size."""
+
+    def launch(*operands: torch.Tensor, **how: object) -> torch.Tensor:
+        return stem_pool(*operands, size=pooled, **how)
+
+    def checked(*operands: torch.Tensor, **how: object) -> torch.Tensor:
+        y = reference(*operands, size=pooled, **how)
+        assert not negative or y.max() < 0
+        return y
+
+    low = mock.patch.object(test_stem, "affine", lambda k: affine(k, 0.5, -12.0 if negative else 0.0))
+    with low:
+        test_stem.compare(n, size, channels, window, launcher=launch, definition=checked, **how)
 
 
 P3 = {"padding": (3, 3, 3, 3)}
 
 
 @pytest.mark.parametrize(
-    ("n", "size", "channels", "kernel", "how"),
+    ("n", "size", "channels", "window", "how"),
     [
-        (2, (14, 17), (3, 40), (7, 7), {**P3, "act": "relu", "pool_padding": (1, 1), "slices": True}),
-        (1, (16, 16), (3, 8), (7, 7), {**P3, "negative": True, "pooled": (4, 4), "planes": True}),
-        (1, (12, 12), (4, 16), (7, 7), {**P3, "negative": True, "pool_padding": (1, 1), "dtype": FP16}),
-        (2, (9, 8), (3, 16), (3, 3), {"padding": (1, 1, 0, 1), "stride": (1, 2), "pool": 2, "dtype": FP32}),
-        (
-            1,
-            (13, 13),
-            (3, 16),
-            (7, 7),
-            {**P3, "pixels": torch.uint8, "normalised": True, "pool_padding": (1, 1)},
-        ),
+        (2, (14, 17), (3, 40), (7, 7), {**P3, "act": "relu", "pool_padding": (1, 1), "slices": 8}),
+        (1, (16, 16), (3, 8), (7, 7), {**P3, "negative": True, "pooled": (4, 4), "nchw": True}),
+        (1, (12, 12), (4, 16), (7, 7), {**P3, "negative": True, "pool_padding": (1, 1), "dtype": FP16, "x": FP16}),
+        (2, (9, 8), (3, 16), (3, 3), {"padding": (1, 1, 0, 1), "stride": (1, 2), "pool": 2, "dtype": FP32, "x": FP32}),
+        (1, (13, 13), (3, 16), (7, 7), {**P3, "x": torch.uint8, "normalize": True, "pool_padding": (1, 1)}),
+        (1, (12, 12), (3, 16), (7, 7), {**P3, "act": "relu", "config": None}),
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_stem_pool(
-    n: int, size: tuple[int, int], channels: tuple[int, int], kernel: tuple[int, int], how: dict
+    n: int, size: tuple[int, int], channels: tuple[int, int], window: tuple[int, int], how: dict
 ) -> None:
-    bk = max(16, 1 << (kernel[1] * channels[0] - 1).bit_length())
-    compare(n, size, channels, kernel, **{"config": SMALL._replace(bk=bk), **how})
-
-
-def test_rules_choose_and_wide_offsets() -> None:
-    compare(1, (12, 12), (3, 16), (7, 7), act="relu", **P3)
-    with mock.patch.object(module, "wide", return_value=True):
-        compare(1, (12, 12), (3, 16), (7, 7), act="relu", config=SMALL, **P3)
+    compare(n, size, channels, window, **{"config": SMALL, **how})
 
 
 def test_refusals() -> None:
@@ -104,15 +76,3 @@ def test_refusals() -> None:
     }.items():
         with pytest.raises(ValueError, match=said):
             stem_pool(**{"x": x, "weight": weight, "taps": 7, **change})
-
-
-@pytest.mark.compiled
-@pytest.mark.parametrize("shipped", CONFIGS, ids=lambda s: str(s.config))
-def test_compiles(shipped: Shipped) -> None:
-    x, weight, vector = sm90.empty(128, 224, 224, 3), sm90.empty(64, 7, 32), sm90.empty(64, dtype=FP32)
-    sm90.check(
-        shipped.claim,
-        lambda: stem_pool(
-            x, weight, vector, vector, taps=7, act="relu", pool_padding=(1, 1), config=shipped.config, **P3
-        ),
-    )
