@@ -317,7 +317,7 @@ class References:
 
     def no_carried_layer(self, value: syntax.Expr, name: str, field: str) -> None:
         if field == "act":
-            choices = sorted(n for n, layer in LAYERS.items() if _is_activation(layer))
+            choices = sorted(n for n, layer in LAYERS.items() if is_activation(layer))
         else:
             choices = [n for n in ("bn", "lrn") if n in LAYERS]
         near = layer_word(name) or VALUE_WORDS.get(name.lower()) or did_you_mean(name, [*choices, "none"])
@@ -350,7 +350,8 @@ def replaced(span: Span, text: str | None, title: str | None = None) -> Fix | No
     return Fix(span, text, title or f"did you mean `{text}`?") if text else None
 
 
-def _is_activation(layer: type[Op]) -> bool:
+def is_activation(layer: type[Op]) -> bool:
+    """Whether a layer is one that `act=` is meant for."""
     return (
         issubclass(layer, Pointwise)
         and not layer.model_fields

@@ -66,6 +66,7 @@ ORDER = (
     "api",
     "zoo",
     "bench",
+    "lsp",
     "commands",
     "cli",
     "__main__",

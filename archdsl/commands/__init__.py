@@ -33,6 +33,7 @@ COMMANDS = {
     "export": "Write a network as an ONNX or PT2 file, compared with the module.",
     "bench": "Measure the engine beside what could be run instead.",
     "zoo": "List the shipped networks, and which published figures they have.",
+    "lsp": "Serve an editor: diagnostics, shapes and more at every keystroke.",
     "layers": "List layers and library blocks, or explain one.",
     "explain": "Explain a diagnostic code.",
 }
