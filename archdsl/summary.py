@@ -78,6 +78,16 @@ def _rows(network: Network, depth: int) -> Iterator[Row]:
             waiting.extend((child, region.label, level + 1) for child in reversed(region.children))
 
 
+def regions(network: Network, depth: int) -> Iterator[Region]:
+    """The region of each of the table's rows, in their order."""
+    waiting = [(child, 1) for child in reversed(network.region.children)]
+    while waiting:
+        region, level = waiting.pop()
+        yield region
+        if level < depth:
+            waiting.extend((child, level + 1) for child in reversed(region.children))
+
+
 # ---- values as text ----
 
 

@@ -3,7 +3,6 @@ elsewhere, and every text of the spec is escaped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from html import escape
 from importlib.resources import files
 
@@ -12,7 +11,7 @@ from archdsl.draw.picture import picture
 from archdsl.draw.scene import DEEPEST, Scene, items, scene
 from archdsl.draw.svg import to_svg
 from archdsl.network import Network, Region
-from archdsl.summary import Row, field_text, heading, rows, shape_text, size, totals
+from archdsl.summary import Row, field_text, heading, regions, rows, shape_text, size, totals
 
 MARKER = r"<!doctype html><!-- archdsl draw"
 """How a page of ours begins."""
@@ -80,16 +79,6 @@ def _drawing(level: Scene) -> str:
 
 
 # ---- the table ----
-
-
-def regions(network: Network, depth: int) -> Iterator[Region]:
-    """The region of each of the table's rows, in their order."""
-    waiting = [(child, 1) for child in reversed(network.region.children)]
-    while waiting:
-        region, level = waiting.pop()
-        yield region
-        if level < depth:
-            waiting.extend((child, level + 1) for child in reversed(region.children))
 
 
 def table(network: Network, opened: int) -> str:
