@@ -332,6 +332,12 @@ class Network:
 
         return to_text(self, depth)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture and the table."""
+        from archdsl.draw.inline import to_fragment
+
+        return to_fragment(self)
+
     def to_json(self) -> str:
         """The whole network as JSON text: nodes with op arguments, shapes (symbolic sizes as text), costs and places
         in the source; outputs; the tree of regions."""

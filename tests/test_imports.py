@@ -78,7 +78,7 @@ RUNS_TORCH = frozenset({"engine", "kernels"})
 HEAVY = ("torch", "triton", "torchvision", "numpy", "onnx", "onnxruntime", "openvino")
 
 # Imports of a later stage, made inside a function: an object that prints itself.
-LATER = frozenset({("diagnostics", "render"), ("network", "summary")})
+LATER = frozenset({("diagnostics", "render"), ("network", "summary"), ("network", "draw")})
 
 
 class Import(NamedTuple):
