@@ -725,9 +725,9 @@ CODES: dict[str, Code] = {
     "A308": _code(
         "a picture of too many boxes",
         """
-        `archdsl draw` draws up to 4,000 boxes, `archdsl plot` up to 400 bars: more is no picture that anyone
-        could read. Copies that the spec writes as a repeat are drawn once, with their number, and blocks only
-        to the depth that is asked for.
+        `archdsl draw` draws up to 4,000 boxes, `archdsl plot` up to 400 bars: more is no picture that
+        anyone could read. Copies that the spec writes as a repeat are drawn once, with their number, and
+        blocks only to the depth that is asked for.
 
         Draw it with a smaller `--depth`, or write copies as a repeat: `dense(32) x6`.
         """,
