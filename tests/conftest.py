@@ -13,6 +13,9 @@ from missing import MISSING
 # Small images and float64: threads cost more than they give, and many times more where another process wants the core.
 torch.set_num_threads(1)
 
+# What was tuned on this machine must not decide what a test runs.
+os.environ["ARCHDSL_CACHE"] = "off"
+
 
 def import_torchvision() -> ModuleType:
     """torchvision, on a torch of another build too.

@@ -283,7 +283,7 @@ def test_sizes_that_go_leave_nothing_behind() -> None:
 def test_who_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = small()
     engine = archdsl.optimize(model, x)
-    assert (engine.backend, engine.why) == ("openvino", "the default where it is installed")
+    assert (engine.backend, engine.why) == ("openvino", "the default where it is installed; not tuned")
     assert archdsl.optimize(model, x, backend="onednn").backend == "onednn"
     monkeypatch.setattr("archdsl.engine.openvino.is_there", lambda: False)
     engine = archdsl.optimize(model, x)

@@ -32,6 +32,7 @@ COMMANDS = {
     "weights": "Load another implementation's weights, and write them for this network.",
     "passes": "Show what each pass of the engine saves: kernels and bytes moved.",
     "export": "Write a network as an ONNX or PT2 file, compared with the module.",
+    "tune": "Time the engine's backends on a network, and keep which is the fastest.",
     "bench": "Measure the engine beside what could be run instead.",
     "zoo": "List the shipped networks, and which published figures they have.",
     "lsp": "Serve an editor: diagnostics, shapes and more at every keystroke.",

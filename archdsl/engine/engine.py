@@ -12,9 +12,11 @@ import torch
 from torch import nn
 
 from archdsl.diagnostics import ArchError, Diagnostic
+from archdsl.engine import choices
 from archdsl.engine.backend import Given, Ready
 from archdsl.engine.backends import chosen
 from archdsl.engine.cpu import resized
+from archdsl.engine.machine import key_of
 from archdsl.engine.report import Report
 from archdsl.live import network_of, unwrapped
 from archdsl.network import Network
@@ -41,8 +43,9 @@ def optimize(
     example: a batch of images; the engine is made for its size, dtype and device.
     dtype: what it computes in, float32 or bfloat16; the model's own unless stated. Outputs have the dtype of
     the images.
-    backend: "onednn", which comes with torch, or "openvino", an extra. Unless stated openvino, if it is installed
-    and has all layers, otherwise onednn.
+    backend: "onednn", which comes with torch, or "openvino", an extra. Unless stated the one that `archdsl tune`
+    found the fastest for this network, size, dtype, CPU and number of threads; where it was not asked, openvino
+    if it is installed and has all layers, otherwise onednn.
 
     Raises ArchError: the model or the example is none that an engine can be made of (A404 to A408), or the
     backend that was asked for is not installed (A401) or can't run it (A411).
@@ -53,7 +56,7 @@ def optimize(
 class Engine:
     """A model made ready by `archdsl.optimize`. Call it with a batch of images.
 
-    backend: who runs it; why: that one.
+    backend: who runs it; why: that one; key: what a choice by measurement is kept under.
 
     Calls from several threads run side by side: what is shared is only read, and every call has tensors of its
     own. Other batch sizes work, and other image sizes where the spec leaves them open; each is planned when it
@@ -86,7 +89,9 @@ class Engine:
         self._check_size(example)
         self._shape = shape = tuple(example.shape)
         given = Given(resized(network, shape[1:]), state, self.dtype, example)
-        self._backend, self.why, first = chosen(given, backend)
+        self.key = key_of(given)
+        tuned = choices.find(self.key) if backend is None else None
+        self._backend, self.why, first = chosen(given, backend, tuned)
         self.backend = self._backend.name
         self._fused = self._backend.fused
         self._plans: OrderedDict[tuple[int, ...], Ready] = OrderedDict({shape: first})

@@ -1,0 +1,69 @@
+"""What a measurement of a network holds for: the network, how it is run, the CPU, the versions, and our own source."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from archdsl.engine.backend import Given
+from archdsl.engine.choices import Key
+
+
+def key_of(given: Given) -> Key:
+    """Of one network at one size, for `choices`."""
+    example = given.example
+    return {
+        "network": given.network.hash,
+        "shape": list(example.shape),
+        "dtype": _word(given.dtype),
+        "images": _word(example.dtype),
+        "channels_last": int(example.dim() == 4 and not example.is_contiguous()),
+        "threads": torch.get_num_threads(),
+        "cpu": _cpu(),
+        "archdsl": _version("archdsl"),
+        "torch": torch.__version__,
+        "openvino": _version("openvino"),
+        "source": _source(),
+    }
+
+
+def _word(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+@cache
+def _cpu() -> str:
+    """Its name, and the widest vectors that torch may use: containers and virtual machines hide either."""
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+@cache
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def _source() -> str:
+    """A digest of what makes networks ready: another engine is measured anew."""
+    digest = hashlib.sha256()
+    for folder in ("engine", "passes"):
+        for path in sorted((Path(__file__).parent.parent / folder).glob("*.py")):
+            digest.update(f"{folder}/{path.name}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]

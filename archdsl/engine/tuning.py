@@ -1,0 +1,142 @@
+"""Which backend is the fastest for a network, by measurement. What is wrong is not timed."""
+
+from __future__ import annotations
+
+import copy
+import time
+from statistics import median
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from archdsl.diagnostics import ArchError
+from archdsl.engine import choices
+from archdsl.engine.backends import BACKENDS
+from archdsl.engine.engine import Engine
+
+TURN, REST = 0.1, 0.03
+"""Seconds that a backend has in a round, and between two: threads of the one before spin on for a while."""
+
+
+
+class Candidate(NamedTuple):
+    """A backend. ns: the median time of a call, None where it was not timed; error: its distance from float64, as a
+    share of the outputs' length; wrong: why it is out, or ""."""
+
+    name: str
+    ns: int | None = None
+    error: float | None = None
+    wrong: str = ""
+
+
+class Tuned(NamedTuple):
+    """candidates: all, the fastest first; eager: the error of the module itself, or None where torch can't compute it."""
+
+    candidates: tuple[Candidate, ...]
+    eager: float | None
+    key: choices.Key | None
+
+    @property
+    def best(self) -> Candidate | None:
+        """The fastest of those that are right."""
+        first = self.candidates[0]
+        return None if first.wrong else first
+
+
+def tune(
+    model: nn.Module, example: torch.Tensor, *, dtype: torch.dtype | None = None, rounds: int = 8
+) -> Tuned:
+    """Time every backend that gives what the model gives.
+
+    model, example, dtype: as in `optimize`. An error in float32 over ten times the module's own and over 1e-5, or in
+    bf16 over twice its own and over 1e-3, puts a backend out. Correctness is looked at for the first image.
+    Raises ArchError where no engine at all can be made (A404 to A408).
+    """
+    engines: dict[str, Engine] = {}
+    out: list[Candidate] = []
+    for name in BACKENDS:
+        try:
+            engines[name] = Engine(model, example, dtype, name)
+        except ArchError as error:
+            if error.diagnostics[0].code not in ("A401", "A411"):
+                raise
+            out.append(Candidate(name, wrong=error.diagnostics[0].message))
+    with torch.no_grad():
+        eager, errors = _errors(model, example, engines)
+    seconds = _times({name: engines[name] for name, found in errors.items() if not found.wrong}, example, rounds)
+    found = [
+        candidate._replace(ns=round(seconds[name] * 1e9)) if name in seconds else candidate
+        for name, candidate in errors.items()
+    ]
+    order = sorted([*found, *out], key=lambda each: (each.ns is None, each.ns))
+    return Tuned(tuple(order), eager, next((engine.key for engine in engines.values()), None))
+
+
+def keep(tuned: Tuned) -> str:
+    """Let `optimize` know, and say where. Raises OSError where the file can't be written."""
+    best = tuned.best
+    if best is None or best.ns is None or best.error is None or tuned.key is None:
+        return ""
+    path = choices.keep(tuned.key, choices.Choice(best.name, best.ns, best.error))
+    return "" if path is None else str(path)
+
+
+def to_text(name: str, tuned: Tuned) -> str:
+    """A table: who was timed, who was not, and why."""
+    key = tuned.key or {}
+    shape = "x".join(map(str, key.get("shape") or ()))  # type: ignore[arg-type]
+    lines = [f"{name}, {shape}, {key.get('dtype')}, {key.get('threads')} threads, {key.get('cpu')}", ""]
+    width = max(len(each.name) for each in tuned.candidates)
+    lines.append(f"{'backend'.ljust(width)}  {'ms':>10}  {'error':>8}  x eager's")
+    for each in tuned.candidates:
+        ms = "-" if each.ns is None else f"{each.ns / 1e6:,.3f}"
+        error = "-" if each.error is None else f"{each.error:.1e}"
+        times = f"{each.error / tuned.eager:.2f}" if each.error is not None and tuned.eager else "-"
+        said = each.wrong or ("chosen" if each is tuned.best else "")
+        lines.append(f"{each.name.ljust(width)}  {ms:>10}  {error:>8}  {times:>9}  {said}".rstrip())
+    return "\n".join(lines)
+
+
+def _errors(
+    model: nn.Module, example: torch.Tensor, engines: dict[str, Engine]
+) -> tuple[float | None, dict[str, Candidate]]:
+    truth = copy.deepcopy(model).double()(example[:1].double())
+    dtype = next((engine.dtype for engine in engines.values()), torch.float32)
+    try:
+        eager = _distance(copy.deepcopy(model).to(dtype)(example[:1].to(dtype)), truth)
+    except NotImplementedError:  # not all layers are there in bf16
+        eager = None
+    times, least = (2, 1e-3) if dtype == torch.bfloat16 else (10, 1e-5)
+    limit = max(least, times * (least if eager is None else eager))
+    found = {}
+    for name, engine in engines.items():
+        error = _distance(engine(example), truth)
+        wrong = "" if error <= limit else f"error {error:.1e} against float64, more than {limit:.1e}"
+        found[name] = Candidate(name, error=error, wrong=wrong)
+    return eager, found
+
+
+def _distance(outputs: Any, truth: Any) -> float:
+    """The largest of the outputs' errors, of the first image."""
+    if isinstance(truth, torch.Tensor):
+        outputs, truth = {"out": outputs}, {"out": truth}
+    pairs = [(outputs[name][:1].double(), wanted) for name, wanted in truth.items()]
+    errors = [float((got - wanted).norm() / (wanted.norm() + 1e-30)) for got, wanted in pairs]
+    return max(error if error == error else float("inf") for error in errors)
+
+
+def _times(engines: dict[str, Engine], example: torch.Tensor, rounds: int) -> dict[str, float]:
+    """Median seconds of a call, in turns, so that a machine that gets slower does so for all."""
+    found: dict[str, list[float]] = {name: [] for name in engines}
+    for _ in range(rounds):
+        for name, engine in engines.items():
+            time.sleep(REST)
+            engine(example)
+            seconds: list[float] = []
+            while sum(seconds) < TURN:
+                start = time.perf_counter()
+                engine(example)
+                seconds.append(time.perf_counter() - start)
+            found[name].append(median(seconds))
+    return {name: median(seconds) for name, seconds in found.items()}
