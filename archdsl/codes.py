@@ -796,8 +796,8 @@ CODES: dict[str, Code] = {
     "A407": _code(
         "a dtype that the engine is not for",
         """
-        An engine computes in float32 or bfloat16: the model's own, or what `dtype=` asks for. Images and
-        outputs have the dtype that the example had.
+        An engine computes in float32 or bfloat16, on a GPU in float16 too: the model's own, or what `dtype=`
+        asks for. Images and outputs have the dtype that the example had.
 
         Cast the images, or make another engine with an example of theirs.
         """,
@@ -805,9 +805,9 @@ CODES: dict[str, Code] = {
     "A408": _code(
         "a device that the engine is not on",
         """
-        The engine runs on a CPU so far, with the model, the example and all images there.
+        The engine runs on one CPU or CUDA GPU, with the model, the example and all images there.
 
-        Move them: `model.cpu()`, `x.cpu()`.
+        Move them: `model.cuda()`, `x.cuda()`, or `model.cpu()`, `x.cpu()`.
         """,
     ),
     "A409": _code(

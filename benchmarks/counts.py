@@ -2,11 +2,10 @@
 
     python -m benchmarks.counts [NETWORK...] [--entries]
 
-b2 and b3 are what is possible, counted independently of this compiler, from torchvision's networks, without biases.
-b2: concats, pools, norms, gates, projections, depthwise convolutions and the 1x1 after a narrow 3x3, each in the kernel
-of a convolution. b3: the 1x1 that the next block begins with is in the kernel before it as well. No kernel does that
-yet; `joined` says what would be left if one did, --entries lists them.
-"""
+b2 and b3 are what is possible, counted independently of this compiler, from torchvision's networks, without
+biases. b2: concats, pools, norms, gates, projections, depthwise convolutions and the 1x1 after a narrow 3x3,
+each in the kernel of a convolution. b3: the 1x1 that the next block begins with is in the kernel before it as
+well. No kernel does that yet; `joined` says what would be left if one did, --entries lists them."""
 
 from __future__ import annotations
 
@@ -46,8 +45,8 @@ NETWORKS = {
 
 
 class Count(NamedTuple):
-    """kernels, megabytes: of the plan, a convolution's weights with it, biases not. joined, joined_megabytes: if every
-    entry were in the kernel before it. entries: how those begin, and how many do."""
+    """kernels, megabytes: of the plan, a convolution's weights with it, biases not. joined, joined_megabytes:
+    if every entry were in the kernel before it. entries: how those begin, and how many do."""
 
     kernels: int
     megabytes: float
@@ -71,8 +70,9 @@ def count(plan: Plan, batch: int = BATCH) -> Count:
 
 
 def entries(plan: Plan) -> list[tuple[Launch, Launch, int]]:
-    """Launches that begin with a 1x1 convolution of what the launch before them has just finished, both narrow enough,
-    and the numbers of an image that need not be read, and written where nobody else reads them, if it did that too."""
+    """Launches that begin with a 1x1 convolution of what the launch before them has just finished, both
+    narrow enough, and the numbers of an image that need not be read, and written where nobody else reads
+    them, if it did that too."""
     network = plan.network
     readers = Counter(i for launch in plan.launches for i in network.nodes[launch.node].inputs)
     readers.update(output.node for output in network.outputs)

@@ -13,7 +13,17 @@ from archdsl.engine.choices import Choice
 from archdsl.engine.onednn import OneDnn
 from archdsl.engine.openvino import OpenVino
 
-BACKENDS: dict[str, Callable[[Given], Backend]] = {"onednn": OneDnn, "openvino": OpenVino}
+
+def _gpu(given: Given) -> Backend:
+    """What only a GPU needs, Triton and the kernels, is loaded only for one."""
+    try:
+        from archdsl.engine.gpu.backend import Gpu
+    except ImportError as error:
+        raise refusal(f"the engine on a GPU can't be loaded: {error}", "pip install triton") from None
+    return Gpu(given)
+
+
+BACKENDS: dict[str, Callable[[Given], Backend]] = {"onednn": OneDnn, "openvino": OpenVino, "gpu": _gpu}
 """By the name that `optimize(backend=)` has. Each raises ArchError (A401, A411) for what it can't run."""
 
 
@@ -28,7 +38,10 @@ class Made(NamedTuple):
 def made(given: Given, name: str, why: str) -> Made:
     """This backend, ready for the example. Raises ArchError (A401, A411) where it can't be, or none is called so."""
     if name not in BACKENDS:
-        raise refusal(f"no backend is called {name!r}", f"there are {' and '.join(sorted(BACKENDS))}")
+        raise refusal(f"no backend is called {name!r}", f"there are {', '.join(sorted(BACKENDS))}")
+    if (name == "gpu") != (given.example.device.type == "cuda"):
+        where = given.example.device
+        raise refusal(f"{name} does not run on {where}", "onednn and openvino run on a CPU, gpu on a CUDA GPU")
     backend = BACKENDS[name](given)
     first = backend.ready(backend.fused, given.example.shape[0])
     backend.close()
@@ -40,6 +53,8 @@ def chosen(given: Given, asked: str | None, tuned: Choice | None) -> Made:
     every layer, otherwise onednn."""
     if asked is not None:
         return made(given, asked, "asked for")
+    if given.example.device.type == "cuda":
+        return made(given, "gpu", "the images are on a GPU")
     if tuned is not None and tuned.choice in BACKENDS:
         with suppress(ArchError):  # the choice is of another time
             return made(given, tuned.choice, f"the fastest when tuned, {tuned.ns / 1e6:,.2f} ms")

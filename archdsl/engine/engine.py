@@ -1,4 +1,4 @@
-"""`archdsl.optimize`: a model as an engine that runs it in evaluation, on a CPU, without Python between layers."""
+"""`archdsl.optimize`: a model as an engine that runs it in evaluation, without Python between layers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from archdsl.ops.base import Shape, ShapeError, written
 from archdsl.plan import Plan, plan
 from archdsl.symbolic import known, substitute
 
-DTYPES = {torch.float32: "f32", torch.bfloat16: "bf16"}
+DTYPES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 PLANS = 8
 """Plans that an engine keeps, one for each size it was called with; the one unused longest goes first."""
 
@@ -38,14 +38,14 @@ def optimize(
 ) -> Engine:
     """An engine that gives what a model gives in evaluation, faster.
 
-    model: what `archdsl.build` made, on a CPU, after `model.eval()`. Its weights are taken as they are now; what
-    happens to it later does not reach the engine.
+    model: what `archdsl.build` made, on a CPU or a CUDA GPU, after `model.eval()`. Its weights are taken as they
+    are now; what happens to it later does not reach the engine.
     example: a batch of images; the engine is made for its size, dtype and device.
-    dtype: what it computes in, float32 or bfloat16; the model's own unless stated. Outputs have the dtype of
-    the images.
-    backend: "onednn", which comes with torch, or "openvino", an extra. Unless stated the one that `archdsl tune`
-    found the fastest for this network, size, dtype, CPU and number of threads; where it was not asked, openvino
-    if it is installed and has all layers, otherwise onednn.
+    dtype: what it computes in, float32 or bfloat16, on a GPU float16 too; the model's own unless stated. Outputs
+    have the dtype of the images.
+    backend: "onednn", which comes with torch, or "openvino", an extra; on a GPU "gpu". Unless stated the one that
+    `archdsl tune` found the fastest for this network, size, dtype, CPU and number of threads; where it was not
+    asked, openvino if it is installed and has all layers, otherwise onednn.
 
     Raises ArchError: the model or the example is none that an engine can be made of (A404 to A408), or the
     backend that was asked for is not installed (A401) or can't run it (A411).
@@ -59,8 +59,8 @@ class Engine:
     backend: who runs it; why: that one; key: what a choice by measurement is kept under.
 
     Calls from several threads run side by side: what is shared is only read, and every call has tensors of its
-    own. Other batch sizes work, and other image sizes where the spec leaves them open; each is planned when it
-    first comes, and the last 8 plans are kept.
+    own; on a GPU those of one size take turns. Other batch sizes work, and other image sizes where the spec leaves
+    them open; each is planned when it first comes, and the last 8 plans are kept.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Engine:
         self.name = network.name
         self.came, self.device = example.dtype, example.device
         self.dtype = _dtype_of(state, example.dtype) if dtype is None else dtype
-        self._check_made_for(network, state)
+        self._check_made_for(network, state, example)
         self.given = network.input
         self._check_size(example)
         self._shape = shape = tuple(example.shape)
@@ -120,12 +120,14 @@ class Engine:
         """What runs each layer, why, and how long it takes; `print` it. x: a batch, or random images of the
         example's size."""
         if x is None:
-            x = torch.randn(self._shape, dtype=torch.float32).to(self.came)
+            x = torch.randn(self._shape, dtype=torch.float32).to(self.device, self.came)
         ready = self._ready_for(x)
         seconds = []
         for _ in range(runs + 2):
             start = time.perf_counter()
             self(x)
+            if x.is_cuda:
+                torch.cuda.synchronize(x.device)
             seconds.append(time.perf_counter() - start)
         title = (
             f"{self.name}, {written(tuple(x.shape))}, {DTYPES[self.dtype]}, {torch.get_num_threads()} threads\n"
@@ -177,7 +179,7 @@ class Engine:
 
     # ---- what is refused ----
 
-    def _check_made_for(self, network: Network, state: dict[str, Any]) -> None:
+    def _check_made_for(self, network: Network, state: dict[str, Any], example: torch.Tensor) -> None:
         for index in network.evaluated[1:]:
             node = network.nodes[index]
             for weight in node.op.weights(*(network.nodes[i].shape for i in node.inputs)):
@@ -188,15 +190,15 @@ class Engine:
                         f"{self.name} has another {node.name}.{weight.name} than its spec",
                         "layers were exchanged after archdsl built it; change the spec instead",
                     )
-        devices = {value.device.type for value in state.values()} | {self.device.type}
-        if devices != {"cpu"}:
+        devices = {str(value.device) for value in (*state.values(), example)}
+        if len(devices) > 1 or example.device.type not in ("cpu", "cuda"):
             raise _error(
                 "A408",
-                f"the engine runs on a CPU, and {self.name} or the example is on {min(devices - {'cpu'})}",
-                "model.cpu() and example.cpu()",
+                f"{self.name} and the example are on {' and '.join(sorted(devices))}",
+                "move both to one CPU or CUDA GPU",
             )
         for dtype, what in ((self.dtype, "the engine"), (self.came, "the example")):
-            if dtype not in DTYPES:
+            if dtype not in DTYPES or dtype == torch.float16 and example.device.type == "cpu":
                 raise _error(
                     "A407",
                     f"{what} can't be {_word(dtype)}",

@@ -5,7 +5,8 @@ keep; it is not fast.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archdsl.network import Network
@@ -15,6 +16,9 @@ from archdsl.passes.weights import State, weights_of
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Weights = Callable[[Stage], "dict[str, Tensor]"]
+"""What a stage computes with, by name."""
 
 
 def run(network: Network, state: State, x: Tensor) -> dict[str, Tensor]:
@@ -40,7 +44,7 @@ def run(network: Network, state: State, x: Tensor) -> dict[str, Tensor]:
                 values[index] = ways[index][0]
             elif computes(node.op):
                 shapes = [network.nodes[i].shape for i in node.inputs]
-                values[index] = _chain((stage_of(node, shapes),), state, inputs[0], inputs)
+                values[index] = _chain((stage_of(node, shapes),), partial(weights_of, state=state), inputs[0], inputs)
             else:
                 values[index] = _layer(node.op.lower(*(_shape(i) for i in inputs)), {}, inputs)
     return {output.name: values[output.node] for output in network.outputs if not output.aux}
@@ -48,17 +52,22 @@ def run(network: Network, state: State, x: Tensor) -> dict[str, Tensor]:
 
 def compute(kernel: Kernel, state: State, inputs: Sequence[Tensor]) -> list[Tensor]:
     """The tensors that a kernel writes, way by way."""
-    trunk = _chain(kernel.trunk, state, inputs[0], inputs)
-    return [_chain(way.stages, state, trunk[:, way.start : way.stop], inputs) for way in kernel.ways]
+    return compute_with(kernel, partial(weights_of, state=state), inputs)
 
 
-def _chain(stages: Sequence[Stage], state: State, stream: Tensor, inputs: Sequence[Tensor]) -> Tensor:
+def compute_with(kernel: Kernel, weights: Weights, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """The same with whatever weights, in the inputs' dtype: of each stage those that `weights_of` would give."""
+    trunk = _chain(kernel.trunk, weights, inputs[0], inputs)
+    return [_chain(way.stages, weights, trunk[:, way.start : way.stop], inputs) for way in kernel.ways]
+
+
+def _chain(stages: Sequence[Stage], given: Weights, stream: Tensor, inputs: Sequence[Tensor]) -> Tensor:
     for stage in stages:
         operands = [inputs[i] for i in stage.operands]
         if stage.side:
-            operands[0] = _chain(stage.side, state, operands[0], inputs)
+            operands[0] = _chain(stage.side, given, operands[0], inputs)
         arguments = stage.arguments(stream, operands)
-        weights = weights_of(stage, state)
+        weights = given(stage)
         if stage.kind in AFFINE:
             sides = [1] * (stream.dim() - 2)
             stream = stream * weights["scale"].view(-1, *sides) + weights["shift"].view(-1, *sides)
