@@ -35,6 +35,8 @@ ORDER = (
     "format",
     "modules",
     "pages",
+    "vocabulary",
+    "highlight",
     "names",
     "references",
     "arguments",

@@ -13,6 +13,7 @@ from archdsl.lsp.tree import walk
 from archdsl.names import Target, resolve
 from archdsl.ops import LAYERS
 from archdsl.values import FUNCTIONS
+from archdsl.vocabulary import CONSTANTS, KEYWORDS
 
 TYPES = [
     "keyword", "function", "class", "parameter", "variable", "property", "number", "operator", "string", "comment",
@@ -22,22 +23,6 @@ MODIFIERS = ["declaration", "defaultLibrary"]
 LEGEND = types.SemanticTokensLegend(TYPES, MODIFIERS)
 _DECLARATION, _LIBRARY = 1, 2
 
-KEYWORDS = (
-    "use",
-    "as",
-    "block",
-    "arch",
-    "default",
-    "let",
-    "if",
-    "else",
-    "input",
-    "output",
-    "expect",
-    "and",
-    "or",
-    "not",
-)
 _WORDS = re.compile(
     r'(?P<comment>#[^\n]*)|(?P<string>"[^"\n]*"?)|(?P<operator>->|==|!=|<=|>=|//|[-+*/%<>=|])'
     r"|(?P<number>(?<![A-Za-z_@0-9])[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?[KMG]?(?![A-Za-z0-9_]))"
@@ -60,7 +45,7 @@ def tokens(analysis: Analysis) -> types.SemanticTokens:
                 kind = "keyword"
             elif word in FUNCTIONS:
                 kind, modifiers = "function", _LIBRARY
-            elif word in LAYERS or word in ("none", "same", "valid", "true", "false", "copy", "in"):
+            elif word in LAYERS or word in CONSTANTS:
                 kind = "enumMember"
             else:
                 continue
