@@ -50,4 +50,4 @@ def page(browser: Any) -> Iterator[Any]:
     )
     yield opened
     context.close()
-    assert wrong == []
+    assert not wrong, wrong

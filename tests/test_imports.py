@@ -66,6 +66,7 @@ ORDER = (
     "export",
     "figures",
     "api",
+    "view",
     "zoo",
     "bench",
     "lsp",

@@ -27,6 +27,7 @@ COMMANDS = {
     "fmt": "Bring specs into their canonical form.",
     "summary": "Print the table of a network: sizes, parameters, MACs.",
     "draw": "Draw a network as a paper would: SVG, a page that zooms, or mermaid.",
+    "view": "Show a spec in a page that follows what is typed.",
     "plot": "Show where parameters, MACs and activations sit along the depth.",
     "diff": "Say what is different between two networks: steps, costs, weights that carry over.",
     "weights": "Load another implementation's weights, and write them for this network.",

@@ -23,15 +23,20 @@ MOST_ROWS = 3000
 
 def to_html(network: Network, depth: int | None = None) -> str:
     """The page, which opens at a depth. Raises ArchError as `scene` does."""
-    first = scene(network, depth)
-    drawings = "".join(_drawing(level) for level in _levels(network, first))
+    opened, drawn = drawings(network, depth)
     return page(
         title=network.name,
-        depth=first.depth,
-        buttons=buttons([level.depth for level in _levels(network, first)]),
-        table=table(network, first.depth),
-        drawings=drawings,
+        depth=opened,
+        buttons=buttons([level for level, _ in drawn]),
+        table=table(network, opened),
+        drawings="".join(html for _, html in drawn),
     )
+
+
+def drawings(network: Network, depth: int | None = None) -> tuple[int, list[tuple[int, str]]]:
+    """The depth to show, and the picture of each depth as HTML. Raises ArchError as `scene` does."""
+    first = scene(network, depth)
+    return first.depth, [(level.depth, _drawing(level)) for level in _levels(network, first)]
 
 
 def page(*, title: str, depth: int, buttons: str, table: str, drawings: str) -> str:
