@@ -300,6 +300,17 @@ def test_hindrances(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hindrance(SUBJECTS[OURS], "f32") == ("missing", "this archdsl has no engine")
 
 
+def test_backends_of_the_engine_are_no_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, onednn, other = found(OURS, (2.0,)), found("archdsl-onednn", (1.0,)), found("openvino", (3.0,))
+    both = case(ours, onednn, other)
+    assert both.best is other and both.best_of_torch is None and both.ours is ours
+    assert results(case(ours, Found("archdsl-openvino", FAILED), other)).sound
+    assert not results(case(ours, Found("archdsl-openvino", WRONG), other)).sound
+    assert subjects.all_others() == (*subjects.BACKENDS, *PEERS)
+    monkeypatch.setattr(subjects, "find_spec", lambda name: None)
+    assert subjects.all_others() == PEERS
+
+
 # ---- the command ----
 
 Run = Callable[..., tuple[int, str, str]]
@@ -321,7 +332,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 def test_bench(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of it but the compiler, on a network of no size."""
     monkeypatch.setattr(measure.Settings, "__init__", _short(measure.Settings.__init__))
-    against = "torchscript,onnxruntime,openvino"
+    against = "archdsl-onednn,archdsl-openvino,torchscript,onnxruntime,openvino"
     code, out, err = run(
         "bench", "tiny.arch", "--threads", "1", "--rounds", "2", "--against", against, "-o", "r.json", "--plot", "r.svg"
     )

@@ -12,7 +12,7 @@ from archdsl.bench.measure import Settings, measure
 from archdsl.bench.plot import to_svg
 from archdsl.bench.pool import Failed as Failed
 from archdsl.bench.results import Results
-from archdsl.bench.subjects import PEERS
+from archdsl.bench.subjects import all_others
 from archdsl.bench.text import to_text
 from archdsl.live import need_torch
 from archdsl.network import Network
@@ -32,7 +32,7 @@ def run(networks: Iterable[Network], args: Namespace, tell: Callable[[str], None
         batch=args.batch,
         dtype=args.dtype,
         threads=args.threads,
-        against=PEERS if args.against is None else args.against,
+        against=all_others() if args.against is None else args.against,
         rounds=args.rounds,
         tell=tell or (lambda _: None),
     )

@@ -14,6 +14,8 @@ MARKER = r"<svg [^>]*><!-- archdsl bench"
 
 COLORS = {
     OURS: "#c1432e",
+    f"{OURS}-onednn": "#d9806f",
+    f"{OURS}-openvino": "#a8583c",
     "eager": "#9aa5b1",
     "channels_last": "#7b8794",
     "torchscript": "#52606d",

@@ -100,7 +100,7 @@ class Case:
     @cached_property
     def best(self) -> Found | None:
         """The fastest of the peers that are correct."""
-        return _fastest(found for found in self.subjects if found.name != OURS)
+        return _fastest(found for found in self.subjects if not SUBJECTS[found.name].ours)
 
     @cached_property
     def best_of_torch(self) -> Found | None:
@@ -164,7 +164,9 @@ class Results:
     @property
     def sound(self) -> bool:
         """Whether ours was right wherever it ran, and someone was measured in each case."""
-        failed = any(c.ours is not None and c.ours.status in (WRONG, FAILED) for c in self.cases)
+        failed = any(c.ours is not None and c.ours.status in (WRONG, FAILED) for c in self.cases) or any(
+            SUBJECTS[found.name].ours and found.status == WRONG for c in self.cases for found in c.subjects
+        )
         return not failed and all(any(found.counts for found in c.subjects) for c in self.cases)
 
     def mean(self, of_torch: bool = False) -> tuple[float, int, int] | None:

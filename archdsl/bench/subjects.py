@@ -16,24 +16,35 @@ DTYPES = ("f32", "bf16")
 
 
 class Subject(NamedTuple):
-    """packages: what must be installed. onnx: whether it reads the network's ONNX file, for which an exporter is needed."""
+    """packages: what must be installed. onnx: whether it reads the network's ONNX file, for which an exporter is needed.
+    backend: of an engine of ours, the one that is asked for."""
 
     name: str
     packages: tuple[str, ...]
     says: str
     onnx: bool = False
     dtypes: tuple[str, ...] = DTYPES
+    backend: str | None = None
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is an engine of ours, which is nobody's peer."""
+        return self.name == OURS or self.backend is not None
 
     @property
     def of_torch(self) -> bool:
         """Whether whoever has torch has it too."""
-        return self.packages == ("torch",) and self.name != OURS
+        return self.packages == ("torch",) and not self.ours
 
 
 SUBJECTS = {
     subject.name: subject
     for subject in (
         Subject(OURS, ("torch",), "archdsl.optimize(model, example)"),
+        *(
+            Subject(f"{OURS}-{name}", packages, f"the same with backend={name!r}", backend=name)
+            for name, packages in (("onednn", ("torch",)), ("openvino", ("torch", "openvino")))
+        ),
         Subject("eager", ("torch",), "the module as it is"),
         Subject("channels_last", ("torch",), "the module and the image in channels_last"),
         Subject("torchscript", ("torch",), "jit.trace, freeze, optimize_for_inference"),
@@ -42,7 +53,14 @@ SUBJECTS = {
         Subject("openvino", ("openvino",), "the ONNX file, latency hint", onnx=True),
     )
 }
-PEERS = tuple(name for name in SUBJECTS if name != OURS)
+PEERS = tuple(name for name, subject in SUBJECTS.items() if not subject.ours)
+BACKENDS = tuple(name for name, subject in SUBJECTS.items() if subject.backend)
+"""Each backend of the engine, beside the engine that chooses."""
+
+
+def all_others() -> tuple[str, ...]:
+    """Who is measured beside the engine unless it is said: its backends, if there is a choice, and all peers."""
+    return (*BACKENDS, *PEERS) if find_spec("openvino") else PEERS
 
 
 def hindrance(subject: Subject, dtype: str) -> tuple[str, str] | None:
@@ -54,7 +72,7 @@ def hindrance(subject: Subject, dtype: str) -> tuple[str, str] | None:
         if find_spec(package) is None:
             what = "not installed" if package in subject.packages else f"needs {package}, which is not installed"
             return "missing", f"{what}: {'pip install torch' if package == 'torch' else EXTRA}"
-    if subject.name == OURS and not engine_exists():
+    if subject.ours and not engine_exists():
         return "missing", "this archdsl has no engine"
     return None
 

@@ -14,11 +14,13 @@ import sys
 import time
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from archdsl.bench import stage
+from archdsl.bench.subjects import SUBJECTS
 
 Call = Callable[[Any], Any]
 
@@ -52,7 +54,8 @@ def _torch(job: Job) -> Loaded:
     model = build(stage.network_in(job.folder)).eval()
     model.load_state_dict(torch.load(job.folder / "state.pt", weights_only=True))
     layout = torch.channels_last if job.subject == "channels_last" and len(about.shape) == 4 else torch.contiguous_format
-    if job.subject != "archdsl":  # the engine chooses what it keeps
+    ours = SUBJECTS[job.subject].ours
+    if not ours:  # the engine chooses what it keeps
         model = model.to(dtype=low)
         if layout is torch.channels_last:
             model = model.to(memory_format=layout)
@@ -65,11 +68,13 @@ def _torch(job: Job) -> Loaded:
     def image(name: str) -> Any:
         data = bytearray((job.folder / f"{name}.f32").read_bytes())
         found = torch.frombuffer(data, dtype=torch.float32).reshape(about.shape).clone()
-        if job.subject != "archdsl":
+        if not ours:
             found = found.to(low)
         return found.contiguous(memory_format=layout)
 
     def prepare() -> Call:
+        if ours:
+            return _engine(model, image("a"), low, SUBJECTS[job.subject].backend)
         return _PREPARE[job.subject](model, image("a"), low)
 
     def numbers(outputs: Any) -> list[array[float]]:
@@ -79,9 +84,9 @@ def _torch(job: Job) -> Loaded:
     return Loaded(prepare, image, numbers)
 
 
-def _engine(model: Any, example: Any, low: Any) -> Call:
+def _engine(model: Any, example: Any, low: Any, backend: str | None) -> Call:
     optimize: Any = import_module("archdsl").optimize
-    engine: Call = optimize(model, example, dtype=low)
+    engine: Call = optimize(model, example, dtype=low, backend=backend)
     return engine
 
 
@@ -105,7 +110,6 @@ def _compile(model: Any, example: Any, low: Any) -> Call:
 
 
 _PREPARE: dict[str, Callable[[Any, Any, Any], Call]] = {
-    "archdsl": _engine,
     "eager": _eager,
     "channels_last": _eager,
     "torchscript": _torchscript,
@@ -179,6 +183,12 @@ def _ceiling(job: Job) -> Loaded:
     return Loaded(lambda: call, lambda name: "matmul" if name == "a" else name, lambda _: [])
 
 
+_LIBRARIES = {
+    "archdsl": ("torch", "archdsl.live", "openvino"),
+    "archdsl-openvino": ("torch", "archdsl.live", "openvino"),
+    "onnxruntime": ("numpy", "onnxruntime"),
+    "openvino": ("numpy", "openvino"),
+}
 MATRIX = 1536
 COPIED = 2**27
 
@@ -247,10 +257,9 @@ class Worker:
 
     def baseline(self) -> dict[str, Any]:
         """What the libraries alone hold."""
-        for name in {"onnxruntime": ("numpy", "onnxruntime"), "openvino": ("numpy", "openvino")}.get(
-            self.job.subject, ("torch", "archdsl.live")
-        ):
-            import_module(name)
+        for name in _LIBRARIES.get(self.job.subject, ("torch", "archdsl.live")):
+            with suppress(ImportError):  # the engine does without OpenVINO
+                import_module(name)
         _settle()
         return {"bytes": _memory("VmRSS")}
 

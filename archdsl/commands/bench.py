@@ -34,8 +34,8 @@ def arguments(parser: ArgumentParser) -> None:
         type=_peers,
         default=None,
         metavar="PEERS",
-        help="eager, channels_last, torchscript, compile, onnxruntime, openvino: "
-        "a list with commas (default: all)",
+        help="eager, channels_last, torchscript, compile, onnxruntime, openvino, archdsl-onednn, "
+        "archdsl-openvino: a list with commas (default: all)",
     )
     parser.add_argument(
         "--rounds",
@@ -51,12 +51,13 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def _peers(text: str) -> tuple[str, ...]:
-    from archdsl.bench.subjects import PEERS
+    from archdsl.bench.subjects import BACKENDS, PEERS
 
     names = text.split(",")
+    known = (*PEERS, *BACKENDS)
     for name in names:
-        if name not in PEERS:
-            raise ArgumentTypeError(f"no peer {name!r}{meant(name, PEERS)}; there are {', '.join(PEERS)}")
+        if name not in known:
+            raise ArgumentTypeError(f"no peer {name!r}{meant(name, known)}; there are {', '.join(known)}")
     return tuple(dict.fromkeys(names))
 
 
