@@ -796,8 +796,8 @@ CODES: dict[str, Code] = {
     "A407": _code(
         "a dtype that the engine is not for",
         """
-        An engine computes in float32 or bfloat16, on a GPU in float16 too: the model's own, or what `dtype=`
-        asks for. Images and outputs have the dtype that the example had.
+        An engine computes in float32 or bfloat16, on a GPU in float16 too: the model's own, or what
+        `dtype=` asks for. Images and outputs have the dtype that the example had.
 
         Cast the images, or make another engine with an example of theirs.
         """,
