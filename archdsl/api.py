@@ -14,7 +14,7 @@ from archdsl.checks import check_names
 from archdsl.diagnostics import ArchError, Diagnostic, did_you_mean
 from archdsl.elaborate import Elaboration, elaborate
 from archdsl.headroom import collector_paused, deep_recursion
-from archdsl.lints import lint
+from archdsl.lints import chosen_codes, lint
 from archdsl.modules import Files, Module, load_module, read_text
 from archdsl.network import Network
 from archdsl.resources import specs_root
@@ -75,15 +75,18 @@ def check(
     input: str | tuple[int, ...] | None = None,
     params: dict[str, Any] | None = None,
     files: Files | None = None,
+    lints: Iterable[str] = (),
 ) -> Checked:
     """Check a text and infer its networks: the arch that is asked for, or all that it defines. Raises nothing that
     the text could cause: findings are in `diagnostics`, in the order of the text, errors and warnings.
 
     path: the file it came from, so that it can `use` others; root: the folder that they must lie in; files: where they
     are read, if not from the disk.
+    lints: groups and codes to look for beside what is always on, `("speed", "L113")`. Raises ValueError for others.
     """
+    codes = chosen_codes(lints)
     with collector_paused():
-        return _check(source, path, root, arch, parse_shape(input), params, files)
+        return _check(source, path, root, arch, parse_shape(input), params, files, codes)
 
 
 def _check(
@@ -94,6 +97,7 @@ def _check(
     shape: tuple[int, ...] | None,
     params: dict[str, Any] | None,
     files: Files | None,
+    codes: frozenset[str],
 ) -> Checked:
     if path is not None and root is None:
         root = _root_of(path)
@@ -116,9 +120,10 @@ def _check(
     diagnostics = _in_order(found, source)
     if any(d.severity == "error" for d in diagnostics):
         return Checked((), diagnostics, module, tuple(drafts))
-    remarked = tuple(replace(network, warnings=lint(network, source)) for network in networks)
-    warnings = _in_order([w for network in remarked for w in network.warnings], source)
-    return Checked(remarked, warnings, module, tuple(drafts))
+    # A part of the file, or other values than its own, says nothing about what an `ignore` is for.
+    remarks = lint(module, networks, codes=codes, whole=arch is None and shape is None and not params)
+    remarked = tuple(replace(n, warnings=w) for n, w in zip(networks, remarks.of_networks, strict=True))
+    return Checked(remarked, _in_order(list(remarks.all), source), module, tuple(drafts))
 
 
 def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:

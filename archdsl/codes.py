@@ -933,6 +933,34 @@ CODES: dict[str, Code] = {
         """,
     ),
     # ---- L: lints ----
+    "L100": _code(
+        "an ignore that takes nothing back",
+        """
+        A comment `# archdsl: ignore[L101]` takes back the remarks of that code on its line, at the
+        start or the end of a step; on a line of its own it speaks of the step below. Here there is
+        none of them: what it was for is mended, or the code is not a lint's.
+
+        Wrong:
+
+            arch net {
+              default conv(act=relu)
+              input 3x32x32
+              conv3-64 x2  # archdsl: ignore[L101]
+            }
+
+        Right:
+
+            arch net {
+              default conv(act=relu)
+              input 3x32x32
+              conv3-64 x2
+            }
+
+        Words after the bracket are yours: say why. An ignore is judged only where the step it stands
+        at became layers: a block that nothing calls, or the arm of an `if` that is not taken, says
+        nothing about it. `archdsl check --fix` removes those that take nothing back.
+        """,
+    ),
     "L101": _code(
         "convolutions with nothing between",
         """
@@ -980,6 +1008,189 @@ CODES: dict[str, Code] = {
         Right:
 
             arch net { input 3x224x224; conv3-64; relu; gap; fc-10 }
+        """,
+    ),
+    "L104": _code(
+        "pixels that lie between windows",
+        """
+        The window is smaller than the step it moves by, so some rows and columns are never read. A
+        kernel of 1 with a stride picks pixels and is taken as meant.
+
+        Wrong:
+
+            arch net { input 3x32x32; conv2-64/3; relu }
+
+        Right:
+
+            arch net { input 3x32x32; conv3-64/3; relu }
+        """,
+    ),
+    "L105": _code(
+        "rows that a stride leaves out",
+        """
+        The windows stop before the end of the image: there is no room for one more step, and the
+        last rows or columns are never read. Most often a size became odd before a pool of stride 2.
+        Rows of padding may be left over; frameworks say nothing.
+
+        Wrong:
+
+            arch net { input 3x33x33; conv3-64; relu; maxpool }
+
+        Right:
+
+            arch net { input 3x33x33; conv3-64; relu; maxpool(ceil=true) }
+
+        Some published networks do so, as SqueezeNet's stem at 224x224 does. There, end the line with
+        `# archdsl: ignore[L105] as published`.
+        """,
+    ),
+    "L106": _code(
+        "a step that leads nowhere",
+        """
+        No output and no label depends on what this step makes: its weights would never be trained.
+        Most often a `@name` started anew and the tensor before it was meant to be merged.
+
+        Wrong:
+
+            arch net { input 3x32x32; conv3-64 as stem; relu; conv3-64; @stem; relu }
+
+        Right:
+
+            arch net { input 3x32x32; conv3-64 as stem; add [ relu; conv3-64 | @stem ]; relu }
+        """,
+    ),
+    "L107": _code(
+        "a value that nothing reads",
+        """
+        A parameter or a `let` that its block never reads: whoever gives it changes nothing. A
+        parameter `s` that is not read makes `block/2` stride nothing.
+
+        Wrong:
+
+            block pair(f, s=1) { conv3-f; relu; conv3-f; relu }
+            arch net { input 3x32x32; pair(64) x2/2 }
+
+        Right:
+
+            block pair(f, s=1) { conv3-f/s; relu; conv3-f; relu }
+            arch net { input 3x32x32; pair(64) x2/2 }
+        """,
+    ),
+    "L108": _code(
+        "a block or a file that nothing uses",
+        """
+        No network of this file calls the block, or nothing of the used file is called. A file of
+        blocks alone is there for others, and draws no remark.
+
+        Wrong:
+
+            block pair(f) { conv3-f; relu; conv3-f; relu }
+            block triple(f) { pair(f); conv3-f; relu }
+            arch net { input 3x32x32; pair(64) }
+
+        Right:
+
+            block pair(f) { conv3-f; relu; conv3-f; relu }
+            block triple(f) { pair(f); conv3-f; relu }
+            arch net { input 3x32x32; triple(64) }
+        """,
+    ),
+    "L109": _code(
+        "a label that nothing reads",
+        """
+        A label within a block can be read in that block only, and nothing there does. In an arch a
+        label is also a place where the network can be tapped, and draws no remark.
+
+        Wrong:
+
+            block pair(f) { conv3-f as first; relu; conv3-f; relu }
+            arch net { input 3x32x32; pair(64) }
+
+        Right:
+
+            block pair(f) { conv3-f as first; relu; conv3-f; add [ identity | @first ]; relu }
+            arch net { input 3x32x32; pair(64) }
+        """,
+    ),
+    "L110": _code(
+        "a softmax before the loss",
+        """
+        The network ends with a softmax, and torch's `cross_entropy`, as most losses do, applies one
+        of its own: training would squash twice and learn slowly. The largest logit is the largest
+        probability, so a network ends with the layer before.
+
+        Wrong:
+
+            arch net { input 3x32x32; conv3-64; relu; gap; fc-10; softmax }
+
+        Right:
+
+            arch net { input 3x32x32; conv3-64; relu; gap; fc-10 }
+        """,
+    ),
+    "L111": _code(
+        "a bias before a norm",
+        """
+        A batch norm subtracts each channel's mean, and with it any bias added just before: that bias
+        is never trained to anything. A norm that the conv carries, `norm=bn`, leaves it out.
+
+        Wrong:
+
+            arch net { input 3x32x32; conv3-64; bn; relu }
+
+        Right:
+
+            arch net { input 3x32x32; conv3-64(norm=bn, act=relu) }
+
+        Where another's weights have such a bias, write `bias=true` at the step or in the default.
+        """,
+    ),
+    "L112": _code(
+        "a window larger than the image",
+        """
+        Part of the window never meets the image, wherever it stands: those weights are multiplied by
+        padding alone, cost memory and learn nothing. The image was shrunk too far, or a smaller
+        kernel would do.
+
+        Wrong:
+
+            arch net { input 3x32x32; conv3-64; relu; maxpool32; conv3-128; relu }
+
+        Right:
+
+            arch net { input 3x32x32; conv3-64; relu; maxpool32; conv1-128; relu }
+        """,
+    ),
+    "L113": _code(
+        "a receptive field larger than the input",
+        """
+        From this layer on, each position depends on the whole input: further windows add depth and
+        no context. Most published networks go beyond it, so this lint is asked for: `archdsl check
+        --lint reach`.
+
+        Wrong:
+
+            arch net { input 3x16x16; conv7-64; relu; maxpool; conv7-64; relu }
+
+        Right:
+
+            arch net { input 3x16x16; conv7-64; relu; maxpool; conv3-64; relu }
+        """,
+    ),
+    "L114": _code(
+        "channels that matrix units don't like",
+        """
+        GPUs multiply half-precision matrices in tiles of 8 channels: another count is padded or takes
+        a slower kernel. The layer that makes an output has the channels it has. Asked for with
+        `archdsl check --lint speed`.
+
+        Wrong:
+
+            arch net { input 3x32x32; conv3-30; relu; gap; fc-10 }
+
+        Right:
+
+            arch net { input 3x32x32; conv3-32; relu; gap; fc-10 }
         """,
     ),
 }

@@ -503,7 +503,7 @@ def _count(number: int, noun: str) -> str:
 # ---- data ----
 
 
-def _range(span: Span | None) -> dict[str, Any]:
+def place_of(span: Span | None) -> dict[str, Any]:
     """Where a span is: 1-based lines and columns in code points, the end past the last one; plain offsets."""
     if span is None:
         return dict.fromkeys(("file", "line", "column", "end_line", "end_column", "start", "stop"))
@@ -528,11 +528,11 @@ def to_data(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
             "severity": found.severity,
             "message": found.message,
             "label": found.label,
-            **_range(found.span),
-            "related": [{"message": related.message, **_range(related.span)} for related in found.related],
+            **place_of(found.span),
+            "related": [{"message": related.message, **place_of(related.span)} for related in found.related],
             "notes": list(found.notes),
             "hint": found.hint,
-            "fix": found.fix and {"title": found.fix.title, "text": found.fix.text, **_range(found.fix.span)},
+            "fix": found.fix and {"title": found.fix.title, "text": found.fix.text, **place_of(found.fix.span)},
         }
         for found in diagnostics
     ]
@@ -557,7 +557,7 @@ def to_github(diagnostics: Iterable[Diagnostic]) -> str:
     """One workflow command a finding: `::error file=...,line=...::message`."""
     out = []
     for found in diagnostics:
-        place = _range(found.span)
+        place = place_of(found.span)
         parameters = {}
         # A name such as <stdin> is no file of the repository.
         if found.span is not None and not found.span.source.name.startswith("<"):

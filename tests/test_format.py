@@ -126,7 +126,11 @@ def test_nothing_changes_but_blanks_in_ten_thousand(start):
 def test_a_changed_token_is_seen():
     text = "relu # one\nconv3-(4*f) # two\n"
     assert _same_tokens(text, text.replace("\n", "\n\n").replace("*", " * "))
-    for wrong in ("relu\nconv3-(4*f) # two\n", "relu # two\nconv3-(4*f) # one\n", text.replace("(4*f)", "4*f")):
+    for wrong in (
+        "relu\nconv3-(4*f) # two\n",
+        "relu # two\nconv3-(4*f) # one\n",
+        text.replace("(4*f)", "4*f"),
+    ):
         assert not _same_tokens(text, wrong)
 
 
@@ -407,6 +411,13 @@ def test_long_rows_break():
     )
 
 
+def test_a_row_that_alignment_would_make_too_long_stays_out():
+    rows = "f(1, 2, 3) x2 as a_label_of_many_letters\nf(100, 200, 300) x2\nf(10, 20, 30) x2\n"
+    assert format_text(rows, line_length=40) == (
+        "f(1, 2, 3) x2 as a_label_of_many_letters\nf(100, 200, 300) x2\nf( 10,  20,  30) x2\n"
+    )
+
+
 def test_line_ends_and_mark():
     assert format_text("\ufeffrelu \r\n tanh  # a \r\n") == "\ufeffrelu\ntanh  # a\n"
     assert format_text("") == "" and format_text("\n;\n") == ""
@@ -433,7 +444,9 @@ def test_what_has_errors_is_counted():
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param("\n".join(f"conv3-{i} x{i % 7 + 1}; maxpool -> {i}x8x8 # {i}" for i in range(1, 4001)), id="rows"),
+        pytest.param(
+            "\n".join(f"conv3-{i} x{i % 7 + 1}; maxpool -> {i}x8x8 # {i}" for i in range(1, 4001)), id="rows"
+        ),
         pytest.param("relu" + "; conv3-64 x2" * 15_000, id="one row"),
         pytest.param("concat [ relu | " * 150 + "relu; " * 4000 + "relu" + " ]" * 150, id="deep"),
         pytest.param("lrn(" + "1, # one\n" * 15_000 + "1)", id="comments in a list"),

@@ -12,10 +12,18 @@ from archdsl.commands._specs import STDIN, files, read_file
 
 
 def arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("files", metavar="FILE", nargs="+", help="folders are searched for .arch files; - is standard input")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a file is not in canonical form")
-    parser.add_argument("--diff", action="store_true", help="change nothing; print what would change, and exit 1 if anything")
-    parser.add_argument("--line-length", type=_columns, default=None, metavar="N", help="columns of a line (default 110)")
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="folders are searched for .arch files; - is standard input"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; exit 1 if a file is not in canonical form"
+    )
+    parser.add_argument(
+        "--diff", action="store_true", help="change nothing; print what would change, and exit 1 if anything"
+    )
+    parser.add_argument(
+        "--line-length", type=_columns, default=None, metavar="N", help="columns of a line (default 110)"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="don't say which files changed")
 
 

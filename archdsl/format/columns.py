@@ -97,11 +97,16 @@ def _cells(steps: Sequence[Step], goes_on: bool) -> list[str]:
         places = [(step.before, len(step.numbers), at) for at in range(len(step.numbers))]
         numbers = [number.rjust(wide[place]) for number, place in zip(step.numbers, places, strict=True)]
         cores.append(step.before + ", ".join(numbers) + step.after)
-    repeated = _joined(cores, [step.repeat for step in steps], [step.repeat.startswith("x(") for step in steps])
+    repeated = _joined(
+        cores, [step.repeat for step in steps], [step.repeat.startswith("x(") for step in steps]
+    )
     if not goes_on:
         return repeated
     labelled = _joined(repeated, [step.label for step in steps], [False] * len(steps))
-    ended = [f"{cell} {step.contract}" if step.contract else cell for cell, step in zip(labelled, steps, strict=True)]
+    ended = [
+        f"{cell} {step.contract}" if step.contract else cell
+        for cell, step in zip(labelled, steps, strict=True)
+    ]
     return [f"{cell};" for cell in ended]
 
 
@@ -109,7 +114,9 @@ def _joined(cells: Sequence[str], ends: Sequence[str], loose: Sequence[bool]) ->
     """Each cell with its end, and the ends that are not loose below each other."""
     rows = list(zip(cells, ends, loose, strict=True))
     wide = _widest(cell for cell, end, is_loose in rows if end and not is_loose)
-    return [f"{cell if is_loose else cell.ljust(wide)} {end}" if end else cell for cell, end, is_loose in rows]
+    return [
+        f"{cell if is_loose else cell.ljust(wide)} {end}" if end else cell for cell, end, is_loose in rows
+    ]
 
 
 def _widest(texts: Iterable[str]) -> int:

@@ -233,7 +233,9 @@ class _Printer:
         by_arms = self._arms_fit(pieces, flats, indent)
         for at, piece in enumerate(pieces):
             if isinstance(piece, Text):
-                self._text_piece(piece, indent, first=at == 0, by_arms=by_arms, before_body=at + 1 < len(pieces))
+                self._text_piece(
+                    piece, indent, first=at == 0, by_arms=by_arms, before_body=at + 1 < len(pieces)
+                )
                 continue
             if at:
                 self._put(" ")
@@ -250,10 +252,17 @@ class _Printer:
             else:
                 self._body(piece, indent)
         last = pieces[-1]
-        if aligned and isinstance(last, Text) and len(pieces) > 1 and self._flat_text(last.tokens) is not None:
+        if (
+            aligned
+            and isinstance(last, Text)
+            and len(pieces) > 1
+            and self._flat_text(last.tokens) is not None
+        ):
             self._tail(read_step(last.tokens, spaced(last.tokens)))
 
-    def _arms_fit(self, pieces: Sequence[Text | Body | Branches], flats: Sequence[str | None], indent: int) -> bool:
+    def _arms_fit(
+        self, pieces: Sequence[Text | Body | Branches], flats: Sequence[str | None], indent: int
+    ) -> bool:
         """Whether an `if` is to be written an arm a line: its author began one so, and each fits."""
         own_lines = any(isinstance(piece, Text) and (piece.own_line or piece.comments) for piece in pieces)
         if not own_lines:
@@ -343,7 +352,9 @@ class _Printer:
     def _following(self, tokens: Sequence[Token], apart: Sequence[bool], at: int) -> int:
         """Columns that the words after a list need, up to the next that can be broken."""
         wide = 0
-        while at < len(tokens) and tokens[at].text != "(" and tokens[at].kind != "comment" and wide < self.limit:
+        while (
+            at < len(tokens) and tokens[at].text != "(" and tokens[at].kind != "comment" and wide < self.limit
+        ):
             wide += len(tokens[at].text) + apart[at]
             at += 1
         return wide

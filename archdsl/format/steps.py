@@ -54,7 +54,12 @@ def read_step(tokens: Sequence[Token], apart: Sequence[bool]) -> Step | None:
             starts["label"] = min(starts["label"], at)
         elif _COPIES.fullmatch(token.text) and token.kind == "word":
             starts["repeat"] = min(starts["repeat"], at)
-        elif token.text == "x" and at + 1 < len(tokens) and tokens[at + 1].text == "(" and _ends_operation(tokens, at):
+        elif (
+            token.text == "x"
+            and at + 1 < len(tokens)
+            and tokens[at + 1].text == "("
+            and _ends_operation(tokens, at)
+        ):
             starts["repeat"] = min(starts["repeat"], at)
     contract = starts["contract"]
     label = min(starts["label"], contract)
@@ -82,7 +87,9 @@ def _joined(tokens: Sequence[Token], apart: Sequence[bool], start: int, stop: in
     return "".join(parts).lstrip(" ")
 
 
-def _call(tokens: Sequence[Token], apart: Sequence[bool]) -> tuple[str, tuple[str, ...], str, tuple[str, ...]]:
+def _call(
+    tokens: Sequence[Token], apart: Sequence[bool]
+) -> tuple[str, tuple[str, ...], str, tuple[str, ...]]:
     """Of `inception(64, 96, max=true)`: what stands before its numbers, they, what stands after, and its shape."""
     whole = _joined(tokens, apart, 0, len(tokens))
     if not tokens:
@@ -113,7 +120,9 @@ def _call(tokens: Sequence[Token], apart: Sequence[bool]) -> tuple[str, tuple[st
 
 
 def _opens_arguments(tokens: Sequence[Token], at: int) -> bool:
-    return tokens[at].text == "(" and (tokens[at - 1].kind in ("word", "number") or tokens[at - 1].text == ")")
+    return tokens[at].text == "(" and (
+        tokens[at - 1].kind in ("word", "number") or tokens[at - 1].text == ")"
+    )
 
 
 def _is_number(tokens: Sequence[Token], at: int) -> bool:

@@ -89,7 +89,9 @@ class _Spaces:
         self.tokens = tokens
         self.apart = [True] * len(tokens)
         self.after_operand = False
-        self.products: list[list[int]] = [[]]  # the operators of the product being read, in each open parenthesis
+        self.products: list[list[int]] = [
+            []
+        ]  # the operators of the product being read, in each open parenthesis
 
     def read(self) -> list[bool]:
         tokens, apart = self.tokens, self.apart

@@ -1,0 +1,96 @@
+"""SARIF: what code scanning services read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from archdsl import api
+from archdsl.codes import CODES
+from archdsl.diagnostics import Diagnostic, Fix, Related
+from archdsl.sarif import to_sarif
+from archdsl.source import Source, Span
+
+ERRORS = Path(__file__).resolve().parent / "errors"
+
+
+def sarif(*found: Diagnostic) -> dict:
+    log = json.loads(to_sarif(found, "1.2.3"))
+    assert log["version"] == "2.1.0" and log["$schema"].endswith("/sarif-schema-2.1.0.json")
+    (run,) = log["runs"]
+    return run
+
+
+def cut(text: str, region: dict) -> str:
+    """What a region is of a text, by its lines and columns."""
+    lines = text.split("\n")
+
+    def offset(line: int, column: int) -> int:
+        return sum(len(one) + 1 for one in lines[: line - 1]) + column - 1
+
+    return text[
+        offset(region["startLine"], region["startColumn"]) : offset(region["endLine"], region["endColumn"])
+    ]
+
+
+def test_every_finding_is_a_result_with_its_rule_place_and_fix():
+    seen = fixes = 0
+    for path in sorted(ERRORS.rglob("*.arch")):
+        text = path.read_text(encoding="utf-8")
+        found = api.check(Source(f"specs/{path.name}", text), path=path).diagnostics
+        run = sarif(*found)
+        rules = run["tool"]["driver"]["rules"]
+        assert {rule["id"] for rule in rules} == {d.code for d in found}
+        assert all(rule["shortDescription"]["text"] == CODES[rule["id"]].title for rule in rules)
+        assert run["columnKind"] == "unicodeCodePoints" and len(run["results"]) == len(found)
+        for d, result in zip(found, run["results"], strict=True):
+            assert rules[result["ruleIndex"]]["id"] == result["ruleId"] == d.code
+            assert result["level"] == d.severity and result["message"]["text"].startswith(d.message)
+            seen += 1
+            if d.span is None or d.span.source.text != text:
+                continue
+            place = result["locations"][0]["physicalLocation"]
+            assert place["artifactLocation"]["uri"] == f"specs/{path.name}"
+            assert cut(text, place["region"]) == d.span.text
+            if d.fix is not None:
+                (change,) = result["fixes"][0]["artifactChanges"]
+                (replacement,) = change["replacements"]
+                assert cut(text, replacement["deletedRegion"]) == d.fix.span.text
+                assert replacement["insertedContent"]["text"] == d.fix.text
+                fixes += 1
+    assert seen > 150 and fixes > 90
+
+
+def test_paths_are_uris_and_what_is_no_file_has_no_place():
+    def result(name: str) -> dict:
+        source = Source(name, "relu\n🙂 tanh\n")
+        span = Span(source, 7, 11)
+        d = Diagnostic(
+            code="A101", message="m", span=span, related=(Related(span, "r"),), fix=Fix(span, "x", "write x")
+        )
+        return sarif(d)["results"][0]
+
+    odd = result("specs/a b/ü%#?.arch")
+    uri = odd["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert unquote(uri) == "specs/a b/ü%#?.arch" and urlsplit(uri).path == uri and uri.isascii()
+    assert odd["locations"][0]["physicalLocation"]["region"] == {
+        "startLine": 2, "startColumn": 3, "endLine": 2, "endColumn": 7,
+    }  # fmt: skip
+    assert odd["relatedLocations"][0]["message"]["text"] == "r"
+    absolute = result(str(PurePosixPath("/tmp/a b.arch")))
+    assert absolute["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "file:///tmp/a%20b.arch"
+    nowhere = result("<stdin>")
+    assert nowhere.keys() == {"ruleId", "ruleIndex", "level", "message"}
+    assert "locations" not in sarif(Diagnostic(code="A113", message="m", span=None))["results"][0]
+
+
+def test_without_findings():
+    run = sarif()
+    assert run["results"] == [] == run["tool"]["driver"]["rules"] and run["tool"]["driver"]["version"] == "1.2.3"
+
+
+def test_nothing_raw_reaches_a_terminal():
+    source = Source("a.arch", "\x1b[31m\u202e")
+    log = to_sarif([Diagnostic(code="A011", message="\x1b[31m\u202e", span=Span(source, 0, 5))], "1")
+    assert log.isascii() and "\x1b" not in log
