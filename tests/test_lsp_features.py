@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -36,7 +37,7 @@ from archdsl.lsp.buffers import Buffer, Buffers, path_of, uri_of
 from archdsl.lsp.positions import Lines
 from archdsl.ops import LAYERS
 from archdsl.resources import specs_root
-from archdsl.source import Source
+from archdsl.source import Source, Span
 
 HEAD = "arch net(classes=10) {\n  input 3x32x32\n"
 
@@ -169,6 +170,18 @@ def test_every_fix_is_offered_and_mends() -> None:
     every = actions.actions(analysis, types.Range(start, end), [actions.FIX_ALL])
     assert [a.kind for a in every] == [actions.FIX_ALL]
     assert analysed(edited(text, edits_of(every[0].edit, analysis.uri))).diagnostics == ()
+
+
+def test_fixes_that_touch_are_not_made_together() -> None:
+    """Of two edits at one place one would be made in what the other has left."""
+    analysis = analysed(HEAD + "  maxpol; conv3-8\n}")
+    (found,) = analysis.diagnostics
+    assert found.fix is not None
+    span = found.fix.span
+    beside = replace(found.fix, span=Span(span.source, span.stop, span.stop + 1), text=",")
+    analysis.checked = analysis.checked._replace(diagnostics=(found, found, replace(found, fix=beside)))
+    every = actions.fix_all(analysis)
+    assert every is not None and len(edits_of(every.edit, analysis.uri)) == 1
 
 
 def test_a_remark_can_be_ignored() -> None:
@@ -482,8 +495,9 @@ def test_semantic_tokens() -> None:
 # ---- positions ----
 
 
-@pytest.mark.parametrize("unit", ["utf-8", "utf-16", "utf-32"])
-def test_positions_of_every_character(unit: str) -> None:
+@pytest.mark.parametrize(("unit", "column"), [("utf-8", 7), ("utf-16", 4), ("utf-32", 3)])
+def test_positions_of_every_character(unit: str, column: int) -> None:
+    assert Lines("a😋é|", unit).position(3).character == column
     text = "a😋é\r\nß\u2028x\x0c\ny\rz\n😋"
     lines = Lines(text, unit)
     inside_break = text.index("\r\n") + 1

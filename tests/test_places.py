@@ -66,10 +66,13 @@ def test_every_name_leads_to_where_it_was_given() -> None:
 
 
 def test_two_arms_give_one_name() -> None:
-    places = {b.place for b in found_in(TEXT) if b.span.text == "k" and b.span.line == 12}
-    assert len(places) == 1
-    others = {b.span for b in found_in(TEXT) if b.span.text == "k" and b.place.text == "k"}
-    assert len(others) == 3
+    found = [b for b in found_in(TEXT) if b.span.text == "k"]
+    (first,) = {b.place for b in found if b.span.line == 12}
+    second = next(b.place for b in found if b.place != first)
+    assert first.line == second.line == 10 and first.start < second.start
+    assert any(b.span == second and b.place == first for b in found), (
+        "the second arm's `let` is the first's name"
+    )
 
 
 @pytest.mark.parametrize("name", SPECS)
