@@ -1,0 +1,81 @@
+"""The engine on a CPU beside what could be run instead: the networks, batches and dtypes whose results are kept.
+
+    python -m benchmarks.cpu run       tunes and measures; writes benchmarks/results/cpu-*.json and .svg (half an hour)
+    python -m benchmarks.cpu           prints the kept results as the table of benchmarks/results/README.md
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from math import exp, log
+from pathlib import Path
+from typing import Any
+
+NETWORKS = (
+    "vgg16 resnet50 resnet152 googlenet_bn densenet121 mobilenet_v2 efficientnet_b0 inception_v3"
+).split()
+CASES = (("1", "f32", "8"), ("1", "bf16", "8"), ("16", "f32", "4"), ("16", "bf16", "4"))
+"""Batch, dtype and rounds."""
+OTHERS = "archdsl-onednn,eager,torchscript,compile,onnxruntime,openvino"
+RESULTS = Path(__file__).parent / "results"
+TORCH = ("eager", "channels_last", "torchscript", "compile")
+
+
+def measure() -> None:
+    RESULTS.mkdir(exist_ok=True)
+    for batch, dtype, rounds in CASES:
+        how = [*NETWORKS, "--batch", batch, "--dtype", dtype]
+        subprocess.run([sys.executable, "-m", "archdsl", "tune", *how], check=True)
+        stem = RESULTS / f"cpu-batch{batch}-{dtype}"
+        kept = ["-o", f"{stem}.json", "--plot", f"{stem}.svg", "--force"]
+        command = ["bench", *how, "--rounds", rounds, "--against", OTHERS, *kept]
+        subprocess.run([sys.executable, "-m", "archdsl", *command], check=True)
+
+
+def table() -> Iterator[str]:
+    """A row a network and case, and the geometric means. Ratios are of medians: above 1 ours is faster, with torch alone
+    (`onednn`, where it was measured) and as it is chosen."""
+    of_torch: list[float] = []
+    of_all: list[float] = []
+    yield "| network | batch | dtype | ours, ms | `onednn`, ms | × best of torch | × best of all | ready in, s | memory, × eager | error, × eager |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    for batch, dtype, _ in CASES:
+        path = RESULTS / f"cpu-batch{batch}-{dtype}.json"
+        if not path.exists():
+            continue
+        for case in json.loads(path.read_text(encoding="utf-8"))["networks"]:
+            found = {s["name"]: s for s in case["subjects"] if s["status"] == "measured"}
+            ours, alone = found["archdsl"], found.get("archdsl-onednn")
+            torchs, torch_name = _best(alone or ours, found, TORCH)
+            all_, name = _best(ours, found, tuple(n for n in found if not n.startswith("archdsl")))
+            of_torch.append(torchs)
+            of_all.append(all_)
+            memory = ours["bytes"]["network"] / found["eager"]["bytes"]["network"]
+            yield (
+                f"| {case['network']} | {batch} | {dtype} | {_ms(ours)} | {_ms(alone) if alone else '-'}"
+                f" | {torchs:.2f} ({torch_name}) | {all_:.2f} ({name}) | {ours['ready_s']:.2f} | {memory:.2f}"
+                f" | {ours['rms_error_over_eager']:.2f} |"
+            )
+    if of_all:
+        torchs, all_ = (exp(sum(map(log, ratios)) / len(ratios)) for ratios in (of_torch, of_all))
+        yield f"| geometric mean | | | | | {torchs:.2f} | {all_:.2f} | | | |"
+
+
+def _ms(subject: dict[str, Any]) -> str:
+    return f"{subject['ms']['median']:.2f}"
+
+
+def _best(ours: dict[str, Any], found: dict[str, Any], names: tuple[str, ...]) -> tuple[float, str]:
+    """How many times as fast as the fastest of these, by medians, and which that is."""
+    there = [name for name in names if name in found]
+    best = min(there, key=lambda name: found[name]["ms"]["median"])
+    return found[best]["ms"]["median"] / ours["ms"]["median"], best
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["run"]:
+        measure()
+    print("\n".join(table()))
