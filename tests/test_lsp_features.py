@@ -371,7 +371,8 @@ def test_definition_references_rename(line: int, word: str, places: list[tuple[i
     assert len(navigation.references(analysis, offset, [], False)) == len(places) - 1
     assert len(navigation.highlights(analysis, offset)) == len(places)
     after = edited(NAMES, edits_of(navigation.rename(analysis, offset, "renamed", []), analysis.uri))
-    assert after.count("renamed") == len(places) and analysed(after).diagnostics == ()
+    assert after.count("renamed") == len(places)
+    assert not [d for d in analysed(after).diagnostics if d.severity == "error"]
 
 
 @pytest.mark.parametrize(
