@@ -29,6 +29,7 @@ from archdsl.draw.metrics import fitted, text_width
 from archdsl.draw.picture import Picture, picture
 from archdsl.draw.scene import MOST_ITEMS, READABLE, Aside, Box, Frame, Split, items, scene
 from archdsl.draw.svg import COLORS, INK, LINE, to_svg
+from archdsl.draw.untangle import crossings, untangled
 
 ROOT = Path(__file__).resolve().parent.parent
 SOLID = ("box", "header", "footer", "merge", "end")
@@ -320,6 +321,34 @@ def test_a_residual_stays_on_the_line_and_its_projection_beside() -> None:
         ["conv1-8/2"],
     ]
     assert isinstance(box, Box)  # nothing is skipped where shapes differ
+
+
+def test_few_edges_cross() -> None:
+    """None in any network but NASNet's, whose cells read three tensors in many places."""
+    crossed = {}
+    for name in (
+        "vgg16",
+        "resnet50",
+        "googlenet",
+        "densenet121",
+        "unet",
+        "fractalnet_cifar",
+        "nasnet_a_mobile",
+    ):
+        for depth in (1, 2):
+            drawn = picture(scene(archdsl.load(name), depth))
+            crossed[name, depth] = crossings([mark for mark in drawn.marks if isinstance(mark, Edge)])
+    found = {key: count for key, count in crossed.items() if count}
+    assert list(found) == [("nasnet_a_mobile", 2)] and found["nasnet_a_mobile", 2] <= 5
+
+
+def test_untangling_moves_wires_and_branches_and_changes_nothing_else() -> None:
+    chain = scene(archdsl.load("nasnet_a_mobile"), 2).chain
+    before, after = list(items(chain)), list(items(untangled(chain)))
+    assert [item.start for item in before] != [item.start for item in after]
+    told = [sorted((i.title, i.start, i.stop, i.reads, i.output) for i in found) for found in (before, after)]
+    assert told[0] == told[1]
+    assert untangled(scene(archdsl.load("googlenet"), 2).chain) == scene(archdsl.load("googlenet"), 2).chain
 
 
 def test_long_skips_fold_the_picture() -> None:

@@ -9,6 +9,7 @@ from archdsl.draw.fold import folded, skips_of
 from archdsl.draw.marks import SMALL, Edge, Mark, Placed, Rect
 from archdsl.draw.metrics import fitted, sizes, text_width
 from archdsl.draw.scene import Box, Scene, items
+from archdsl.draw.untangle import untangled
 from archdsl.headroom import deep_recursion
 from archdsl.render import printable
 
@@ -63,7 +64,7 @@ def _whole(scene: Scene) -> Placed:
     skips = skips_of(scene.chain)
     if skips:
         return folded(scene.chain, skips, start, end)
-    inner = place_chain(scene.chain, {}, inside=True)
+    inner = place_chain(untangled(scene.chain), {}, inside=True)
     bottom = END + inner.height + END / 2
     parts = [(0.0, 0.0, start), (0.0, END, inner), (0.0, bottom, end)]
     marks: list[Mark] = [Edge(((0.0, END + inner.height), (0.0, bottom)), scene.chain.leaves)]

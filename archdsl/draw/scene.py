@@ -89,11 +89,13 @@ class Aside(Item):
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Steps one after another. enters: the tensor before the first; leaves: the one that goes on after the last."""
+    """Steps one after another. enters: the tensor before the first; leaves: the one that goes on after the last;
+    turned: tensors that run on the other side than they would."""
 
     enters: int
     items: tuple[Item, ...]
     leaves: int
+    turned: frozenset[int] = frozenset()
 
     @property
     def reads(self) -> tuple[int, ...]:

@@ -78,6 +78,8 @@ def choose_sides(chain: Chain, straight: Sequence[int | None], wires: list[Wire]
                 if target < len(chain.items) and straight[target] is not None:
                     crossed[1] += _stream_of(chain.items[target]) == wire.tensor
             wire.side = -1 if crossed[-1] < crossed[1] else 1
+            if wire.tensor in chain.turned:
+                wire.side = -wire.side
         settled.append(wire)
 
 
