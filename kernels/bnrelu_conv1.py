@@ -15,6 +15,7 @@ from __future__ import annotations
 import torch
 import triton
 import triton.language as tl
+from archdsl.kernels import _reference
 from archdsl.kernels._common import activate, dot, grouped, index, pixel, scaled
 from archdsl.kernels._launch import (
     Claim,
@@ -32,7 +33,6 @@ from archdsl.kernels._launch import (
     weight_of,
     wide,
 )
-from archdsl.kernels._reference import conv, finished, nchw, nhwc
 from torch import Tensor
 
 CONFIGS = {
@@ -67,9 +67,10 @@ def reference(
 ) -> Tensor:
     """[N, H, W, C] -> [N, H // pool, W // pool, K], the pool where it stands in the network: last before the
     activation."""
-    before = finished(x, pre_scale, pre_shift, act=pre_act)
-    after = nhwc(torch.nn.functional.avg_pool2d(nchw(conv(before, weight)), pool))
-    return finished(after, scale, bias, act=act)
+    before = _reference.finished(x, pre_scale, pre_shift, act=pre_act)
+    after = _reference.nchw(_reference.conv(before, weight))
+    after = _reference.nhwc(torch.nn.functional.avg_pool2d(after, pool))
+    return _reference.finished(after, scale, bias, act=act)
 
 
 @triton.jit

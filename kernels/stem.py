@@ -109,6 +109,8 @@ def row_sums(
             if shift is not None:
                 a = a + tl.load(shift + c)[None, :]
             a = tl.where(seen, a, 0.0)
+        elif x.dtype.element_ty.is_int():
+            a = a.to(tl.float32)  # by which bytes become bf16 in the interpreter too
         b = tl.load(w + (k * R + r)[:, None] * BK + j[None, :], mask=(k < K)[:, None], other=0.0)
         acc = dot(a.to(w.dtype.element_ty), b.T, acc, PRECISION)
     return acc

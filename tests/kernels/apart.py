@@ -71,5 +71,7 @@ def _call(module: str, name: str, arguments: dict[str, Any]) -> None:
     try:
         test(**arguments)
     except BaseException as failure:
+        if type(failure).__name__ == "Failed":  # pytest's own, which can't be sent to another process
+            failure = AssertionError(str(failure))
         failure.add_note(f"ARCHDSL_SEED={seed} draws the same numbers again")
-        raise
+        raise failure

@@ -37,7 +37,7 @@ def compare(
     nchw: bool = False,
     plain: bool = False,
     normalize: bool = False,
-    launcher: Callable[..., torch.Tensor] = stem,
+    launcher: Callable[..., torch.Tensor] | None = None,
     definition: Callable[..., torch.Tensor] = reference,
     **how: object,
 ) -> None:
@@ -56,7 +56,7 @@ def compare(
     ) -> torch.Tensor:
         if nchw or x == torch.uint8:  # neither laid anew nor between NaNs
             image = seen
-        return launcher(image, placed(packed(weight)), *vectors, taps=window[1], **how)
+        return (launcher or stem)(image, placed(packed(weight)), *vectors, taps=window[1], **how)
 
     prove(launch, definition, seen, weight, *((None, None) if plain else affine(k)), dtype=dtype, **how)
 
@@ -66,12 +66,12 @@ def compare(
     [
         (2, (13, 11), (3, 24), (7, 7), {"padding": (3, 3, 3, 3), "act": "relu"}),
         (1, (12, 12), (4, 16), (7, 7), {"padding": (3, 3, 3, 3), "x": FP32, "act": "relu"}),
-        (2, (9, 10), (3, 20), (3, 3), {"padding": (0, 1, 0, 1), "nchw": True, "x": FP32, "act": "hswish"}),
+        (2, (9, 10), (3, 20), (3, 3), {"padding": (0, 1, 0, 1), "nchw": True, "x": FP32, "act": "hswish", "normalize": True}),
         (2, (9, 9), (3, 16), (3, 3), {"padding": (1, 1, 1, 1), "nchw": True, "x": torch.uint8, "normalize": True}),
         (1, (9, 9), (3, 8), (5, 3), {"padding": (2, 2, 1, 1), "stride": (1, 3), "dtype": FP16, "x": FP16}),
         (1, (8, 8), (1, 16), (3, 3), {"dtype": FP32, "x": FP32, "slices": 2, "plain": True}),
         (1, (12, 12), (3, 16), (11, 11), {"padding": (2, 2, 2, 2), "stride": (4, 4), "slices": 8}),
-        (1, (7, 7), (3, 70), (3, 3), {"padding": (1, 1, 1, 1), "config": None, "normalize": True, "x": FP32}),
+        (1, (7, 7), (3, 70), (3, 3), {"padding": (1, 1, 1, 1), "config": None, "x": torch.uint8}),
     ],
     ids=str,
 )  # fmt: skip
