@@ -306,9 +306,9 @@ def test_backends_of_the_engine_are_no_peers(monkeypatch: pytest.MonkeyPatch) ->
     assert both.best is other and both.best_of_torch is None and both.ours is ours
     assert results(case(ours, Found("archdsl-openvino", FAILED), other)).sound
     assert not results(case(ours, Found("archdsl-openvino", WRONG), other)).sound
-    assert subjects.all_others() == (*subjects.BACKENDS, *PEERS)
+    assert subjects.all_others() == (*subjects.BACKENDS, *subjects.peers("cpu"))
     monkeypatch.setattr(subjects, "find_spec", lambda name: None)
-    assert subjects.all_others() == PEERS
+    assert subjects.all_others() == subjects.peers("cpu")
 
 
 # ---- the command ----
@@ -363,7 +363,7 @@ def _short(init: Callable[..., None]) -> Callable[..., None]:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["tiny.arch", "--device", "cuda"], 2, "--device cuda: the engine for GPUs does not exist yet"),
+        (["tiny.arch", "--device", "cuda"], 2, "--device cuda: torch finds no CUDA GPU here"),
         (["tiny.arch", "--against", "eager,opnvino"], 2, "no peer 'opnvino'; did you mean 'openvino'?"),
         (["tiny.arch", "--threads", "0"], 2, "'0' is not a number of threads"),
         (["tiny.arch", "--plot", "tiny.arch"], 2, "it is the spec itself"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from archdsl.bench.subjects import version_of
 
-PACKAGES = ("archdsl", "torch", "onnx", "onnxscript", "onnxruntime", "openvino")
+PACKAGES = ("archdsl", "torch", "triton", "onnx", "onnxscript", "onnxruntime", "openvino")
 TELLING = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "asimd", "bf16", "sve")
 
 

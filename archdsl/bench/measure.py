@@ -15,7 +15,7 @@ from archdsl.bench import stage
 from archdsl.bench.machine import Clock, cores
 from archdsl.bench.pool import Failed, Process, ending
 from archdsl.bench.results import FAILED, MEASURED, WRONG, Case, Found, bound
-from archdsl.bench.subjects import CEILING, OURS, PEERS, SUBJECTS, hindrance
+from archdsl.bench.subjects import CEILING, OURS, SUBJECTS, hindrance, peers
 from archdsl.network import Network
 from archdsl.ops.base import written
 from archdsl.symbolic import known
@@ -23,13 +23,14 @@ from archdsl.symbolic import known
 
 @dataclass(frozen=True)
 class Settings:
-    """against: the peers. rounds: how often each has its turn; turn: for how many seconds; rest: seconds between two turns;
+    """device: "cpu", "cuda", or "dry" (archdsl.bench.gpu). against: the peers. rounds: how often each has its turn; turn: for how many seconds; rest: seconds between two turns;
     limit: seconds after which a subject has failed. tell: where progress is told."""
 
     batch: int = 1
     dtype: str = "f32"
     threads: int = 0
-    against: tuple[str, ...] = PEERS
+    against: tuple[str, ...] = peers("cpu")
+    device: str = "cpu"
     rounds: int = 10
     turn: float = 0.3
     rest: float = 0.05
@@ -60,7 +61,7 @@ class _Run:
     def case(self) -> Case:
         settings, network = self.settings, self.network
         for name in (OURS, *settings.against):
-            hindered = hindrance(SUBJECTS[name], settings.dtype)
+            hindered = hindrance(SUBJECTS[name], settings.dtype, settings.device)
             self.found[name] = Found(name, *hindered) if hindered else Found(name, MEASURED)
         self.stage = self._staged()
         with ending(self.processes):
@@ -93,7 +94,8 @@ class _Run:
         return [name for name, found in self.found.items() if found.counts]
 
     def _process(self, subject: str) -> Process:
-        return Process(self.folder, subject, self.settings.dtype, self.settings.all_threads)
+        settings = self.settings
+        return Process(self.folder, subject, settings.dtype, settings.all_threads, settings.device)
 
     def _staged(self) -> stage.Stage:
         self._tell("float64 and the ONNX file")
@@ -197,9 +199,10 @@ class _Run:
         return {name: median(values) for name, values in speeds.items() if values}
 
     def _ceilings(self, process: Process, speeds: dict[str, list[float]]) -> None:
-        from archdsl.bench.worker import COPIED, MATRIX
+        from archdsl.bench.worker import CEILINGS
 
-        for name, image, amount in (("matmul_flops", "matmul", 2 * MATRIX**3), ("copy_bytes", "copy", 2 * COPIED)):
+        matrix, copied = CEILINGS[self.settings.device]
+        for name, image, amount in (("matmul_flops", "matmul", 2 * matrix**3), ("copy_bytes", "copy", 2 * copied)):
             time.sleep(self.settings.rest)
             try:
                 took = process.ask("time", self.settings.limit, seconds=self.settings.turn / 2, image=image)["ns"]

@@ -22,6 +22,8 @@ COLORS = {
     "compile": "#323f4b",
     "onnxruntime": "#3c8dbc",
     "openvino": "#7fb069",
+    "graph": "#7b8794",
+    "max-autotune": "#3c8dbc",
 }
 LEFT, WIDE, RIGHT = 150, 560, 70
 BAR, GAP, TOP, BOTTOM = 14, 18, 64, 44

@@ -25,7 +25,7 @@ class Failed(Exception):
 class Process:
     """`archdsl.bench.worker` with these arguments. A context manager: the process ends with it."""
 
-    def __init__(self, folder: Path, subject: str, dtype: str, threads: int) -> None:
+    def __init__(self, folder: Path, subject: str, dtype: str, threads: int, device: str = "cpu") -> None:
         self.subject = subject
         self._log = (folder / f"{subject}.log").open("w+b")
         environment = os.environ | {
@@ -36,7 +36,8 @@ class Process:
             "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
         }
         # -P: the folder that one happens to be in is not searched.
-        command = [sys.executable, "-P", "-m", "archdsl.bench.worker", str(folder), subject, dtype, str(threads)]
+        about = [str(folder), subject, dtype, str(threads), device]
+        command = [sys.executable, "-P", "-m", "archdsl.bench.worker", *about]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=environment, text=True
         )

@@ -85,8 +85,8 @@ def errors(value: array[float], truth: array[float], other: array[float]) -> tup
     return largest / change, (total / changes) ** 0.5
 
 
-def make(folder: Path, batch: int, dtype: str, onnx: bool) -> None:
-    """Fill the folder, which holds the network already."""
+def make(folder: Path, batch: int, dtype: str, onnx: bool, device: str = "cpu") -> None:
+    """Fill the folder, which holds the network already. device: where the truth is computed."""
     import torch
 
     from archdsl.balance import balance, images
@@ -104,6 +104,8 @@ def make(folder: Path, batch: int, dtype: str, onnx: bool) -> None:
     stage: dict[str, Any] = {"shape": tuple(given["a"].shape), "outputs": names}
     if onnx:
         stage |= _onnx(folder, network, model, given["a"])
+    if device == "cuda":
+        model, given = model.cuda(), {name: each.cuda() for name, each in given.items()}
     found = {name: _truth(model, each, names) for name, each in given.items()}
     for name, truths in found.items():
         for index, truth in enumerate(truths):
@@ -142,12 +144,12 @@ def _truth(model: nn.Module, given: Tensor, names: tuple[str, ...]) -> list[arra
 
 
 def _ran(model: nn.Module, given: Tensor, names: tuple[str, ...]) -> list[array[float]]:
-    """One image after another, so that a large batch needs no more memory."""
+    """One image after another, or a few on a GPU, so that a large batch needs no more memory."""
     import torch
 
     found = [array("d") for _ in names]
     with torch.inference_mode():
-        for image in given.split(1):
+        for image in given.split(16 if given.is_cuda else 1):
             outputs = model(image)
             values = [outputs[name] for name in names] if isinstance(outputs, dict) else [outputs]
             for into, value in zip(found, values, strict=True):

@@ -13,17 +13,20 @@ CEILING = "ceiling"
 
 EXTRA = "pip install archdsl[bench]"
 DTYPES = ("f32", "bf16")
+DEVICES = ("cpu", "cuda")
 
 
 class Subject(NamedTuple):
     """packages: what must be installed. onnx: whether it reads the network's ONNX file, for which an exporter is needed.
-    backend: of an engine of ours, the one that is asked for."""
+    devices: where it runs; on a GPU the module is in channels_last. backend: of an engine of ours, the one that is
+    asked for."""
 
     name: str
     packages: tuple[str, ...]
     says: str
     onnx: bool = False
     dtypes: tuple[str, ...] = DTYPES
+    devices: tuple[str, ...] = ("cpu",)
     backend: str | None = None
 
     @property
@@ -40,15 +43,17 @@ class Subject(NamedTuple):
 SUBJECTS = {
     subject.name: subject
     for subject in (
-        Subject(OURS, ("torch",), "archdsl.optimize(model, example)"),
+        Subject(OURS, ("torch",), "archdsl.optimize(model, example)", devices=DEVICES),
         *(
             Subject(f"{OURS}-{name}", packages, f"the same with backend={name!r}", backend=name)
             for name, packages in (("onednn", ("torch",)), ("openvino", ("torch", "openvino")))
         ),
-        Subject("eager", ("torch",), "the module as it is"),
+        Subject("eager", ("torch",), "the module as it is", devices=DEVICES),
         Subject("channels_last", ("torch",), "the module and the image in channels_last"),
         Subject("torchscript", ("torch",), "jit.trace, freeze, optimize_for_inference"),
-        Subject("compile", ("torch",), "torch.compile with freezing"),
+        Subject("compile", ("torch",), "torch.compile; on a CPU with freezing", devices=DEVICES),
+        Subject("graph", ("torch",), "the module in a CUDA graph", devices=("cuda",)),
+        Subject("max-autotune", ("torch",), "torch.compile, max-autotune, with freezing", devices=("cuda",)),
         Subject("onnxruntime", ("onnxruntime",), "the ONNX file, all optimizations", onnx=True, dtypes=("f32",)),
         Subject("openvino", ("openvino",), "the ONNX file, latency hint", onnx=True),
     )
@@ -58,13 +63,25 @@ BACKENDS = tuple(name for name, subject in SUBJECTS.items() if subject.backend)
 """Each backend of the engine, beside the engine that chooses."""
 
 
-def all_others() -> tuple[str, ...]:
+def peers(device: str) -> tuple[str, ...]:
+    """Of a device."""
+    return tuple(name for name in PEERS if kind(device) in SUBJECTS[name].devices)
+
+
+def all_others(device: str = "cpu") -> tuple[str, ...]:
     """Who is measured beside the engine unless it is said: its backends, if there is a choice, and all peers."""
-    return (*BACKENDS, *PEERS) if find_spec("openvino") else PEERS
+    return (*BACKENDS, *peers(device)) if device == "cpu" and find_spec("openvino") else peers(device)
 
 
-def hindrance(subject: Subject, dtype: str) -> tuple[str, str] | None:
+def kind(device: str) -> str:
+    """"cpu" or "cuda", which "dry" plays."""
+    return "cpu" if device == "cpu" else "cuda"
+
+
+def hindrance(subject: Subject, dtype: str, device: str = "cpu") -> tuple[str, str] | None:
     """Why a subject can't be measured: ("missing" or "unavailable", a sentence)."""
+    if kind(device) not in subject.devices:
+        return "unavailable", f"does not run on {'a CPU' if device == 'cpu' else 'a GPU'}"
     if dtype not in subject.dtypes:
         return "unavailable", f"computes no {dtype} on a CPU"
     wanted = (*subject.packages, "onnx", "onnxscript") if subject.onnx else subject.packages

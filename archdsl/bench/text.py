@@ -19,7 +19,8 @@ def to_text(results: Results) -> str:
 def _lines(results: Results) -> Iterator[str]:
     machine = results.machine
     versions = ", ".join(f"{name} {number}" for name, number in machine.get("versions", {}).items())
-    yield f"{machine.get('cpu', 'a CPU')}, {results.threads} of {machine.get('cpus', '?')} CPUs; {results.date[:10]}"
+    where = f"{machine.get('cpu', 'a CPU')}, {results.threads} of {machine.get('cpus', '?')} CPUs"
+    yield f"{machine.get('gpu', where)}; {results.date[:10]}"
     yield versions
     for case in results.cases:
         yield ""

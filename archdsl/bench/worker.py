@@ -1,4 +1,4 @@
-"""One subject in a process of its own: `python -m archdsl.bench.worker FOLDER SUBJECT DTYPE THREADS`.
+"""One subject in a process of its own: `python -m archdsl.bench.worker FOLDER SUBJECT DTYPE THREADS DEVICE`.
 
 It does what it is told, a JSON object a line, and answers with one; between two orders it is stopped by who leads, so that
 none of its threads can be in the way of another subject.
@@ -30,6 +30,7 @@ class Job(NamedTuple):
     subject: str
     dtype: str
     threads: int
+    device: str = "cpu"
 
 
 class Loaded(NamedTuple):
@@ -53,26 +54,31 @@ def _torch(job: Job) -> Loaded:
     low = getattr(torch, stage.TORCH_DTYPES[job.dtype])
     model = build(stage.network_in(job.folder)).eval()
     model.load_state_dict(torch.load(job.folder / "state.pt", weights_only=True))
-    layout = torch.channels_last if job.subject == "channels_last" and len(about.shape) == 4 else torch.contiguous_format
     ours = SUBJECTS[job.subject].ours
+    last = job.subject == "channels_last" or job.device != "cpu" and not ours
+    layout = torch.channels_last if last and len(about.shape) == 4 else torch.contiguous_format
+    device = torch.device("cuda" if job.device == "cuda" else "cpu")
+    model = model.to(device)
     if not ours:  # the engine chooses what it keeps
         model = model.to(dtype=low)
         if layout is torch.channels_last:
             model = model.to(memory_format=layout)
     torch.autograd.grad_mode.set_grad_enabled(False)
-    if job.subject in ("eager", "channels_last", "torchscript"):
+    if job.subject in ("eager", "channels_last", "torchscript", "graph"):
         torch.inference_mode().__enter__()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
 
     def image(name: str) -> Any:
         data = bytearray((job.folder / f"{name}.f32").read_bytes())
-        found = torch.frombuffer(data, dtype=torch.float32).reshape(about.shape).clone()
+        found = torch.frombuffer(data, dtype=torch.float32).reshape(about.shape).to(device, copy=True)
         if not ours:
             found = found.to(low)
         return found.contiguous(memory_format=layout)
 
     def prepare() -> Call:
+        if job.device != "cpu":
+            return gpu().prepare(job.subject, model, image("a"), low)
         if ours:
             return _engine(model, image("a"), low, SUBJECTS[job.subject].backend)
         return _PREPARE[job.subject](model, image("a"), low)
@@ -171,15 +177,8 @@ def _ceiling(job: Job) -> Loaded:
     """No subject: what the machine gives to one matrix product, and to one copy that no cache holds."""
     import torch
 
-    low = getattr(torch, stage.TORCH_DTYPES[job.dtype])
-    side = MATRIX
-    left, right, product = (torch.ones(side, side, dtype=low) for _ in range(3))
-    source, target = torch.ones(COPIED // 4), torch.empty(COPIED // 4)
     torch.inference_mode().__enter__()
-
-    def call(what: str) -> Any:
-        return torch.mm(left, right, out=product) if what == "matmul" else target.copy_(source)
-
+    call = gpu().ceiling(job.device, getattr(torch, stage.TORCH_DTYPES[job.dtype]), *CEILINGS[job.device])
     return Loaded(lambda: call, lambda name: "matmul" if name == "a" else name, lambda _: [])
 
 
@@ -189,8 +188,14 @@ _LIBRARIES = {
     "onnxruntime": ("numpy", "onnxruntime"),
     "openvino": ("numpy", "openvino"),
 }
-MATRIX = 1536
-COPIED = 2**27
+CEILINGS = {"cpu": (1536, 2**27), "cuda": (8192, 2**31), "dry": (64, 2**16)}
+"""By device the side of the matrices, and the bytes of a copy, which no cache holds."""
+
+
+def gpu() -> Any:
+    """What a GPU needs; it loads torch."""
+    return import_module("archdsl.bench.gpu")
+
 
 _LOAD: dict[str, Callable[[Job], Loaded]] = {
     "onnxruntime": _onnxruntime,
@@ -234,6 +239,10 @@ def _end_with_parent() -> None:
         pass
 
 
+def _always(image: Any) -> Callable[[], Any]:
+    return lambda: image
+
+
 # ---- orders ----
 
 
@@ -261,7 +270,7 @@ class Worker:
             with suppress(ImportError):  # the engine does without OpenVINO
                 import_module(name)
         _settle()
-        return {"bytes": _memory("VmRSS")}
+        return {"bytes": 0 if self.job.device == "cuda" else _memory("VmRSS")}
 
     def prepare(self) -> dict[str, Any]:
         """To the first answer."""
@@ -270,10 +279,11 @@ class Worker:
         start = time.perf_counter()
         self.call = self.loaded.prepare()
         self.call(self.image)
+        self._done()
         seconds = time.perf_counter() - start
         for _ in range(2):  # some settle only after they have seen a few
             self.call(self.image)
-        peak = _memory("VmHWM")
+        peak = self._held("VmHWM")
         # Whoever needs the module still holds it.
         self.loaded = self.loaded._replace(prepare=lambda: self.call)  # type: ignore[arg-type, return-value]
         _settle()
@@ -291,28 +301,43 @@ class Worker:
         """Nanoseconds of calls that take about so long together, after some that are not counted: what ran before in
         another process has taken the caches."""
         assert self.loaded is not None and self.call is not None
-        call, given, clock = self.call, self.image if image == "a" else self.loaded.image(image), time.perf_counter_ns
+        call, clock, done = self.call, time.perf_counter_ns, self._done
+        chosen = self.image if image == "a" else self.loaded.image(image)
+        given = (gpu().in_turn if self.job.device != "cpu" else _always)(chosen)
         until = clock() + int(seconds * 0.3e9)
-        call(given)
+        call(given())
         while clock() < until:
-            call(given)
+            call(given())
+            done()
         found: list[int] = []
         left = int(seconds * 1e9)
         gc.disable()
         while left > 0:
+            x = given()
             start = clock()
-            call(given)
+            call(x)
+            done()
             found.append(clock() - start)
             left -= found[-1]
         gc.enable()
         return {"ns": found}
 
     def memory(self) -> dict[str, Any]:
-        return {"bytes": _memory("VmHWM")}
+        return {"bytes": self._held("VmHWM")}
 
     def settle(self) -> dict[str, Any]:
         _settle()
+        if self.job.device == "cuda":
+            gpu().settle()
         return {}
+
+    def _done(self) -> None:
+        if self.job.device == "cuda":
+            gpu().done(self.job.device)
+
+    def _held(self, field: str) -> int | None:
+        """Of the GPU's memory, or of the process's."""
+        return gpu().memory() if self.job.device == "cuda" else _memory(field)
 
 
 def serve(worker: Any, orders: TextIO, replies: TextIO) -> None:
@@ -338,22 +363,23 @@ def main(arguments: list[str]) -> None:
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
-    folder, subject, dtype, threads = arguments
+    folder, subject, dtype, threads, device = arguments
     if subject == "stage":
         import torch
 
         torch.set_num_threads(int(threads))
-        serve(_Stage(Path(folder), dtype), sys.stdin, replies)
+        serve(_Stage(Path(folder), dtype, device), sys.stdin, replies)
         return
-    serve(Worker(Job(Path(folder), subject, dtype, int(threads))), sys.stdin, replies)
+    serve(Worker(Job(Path(folder), subject, dtype, int(threads), device)), sys.stdin, replies)
 
 
 class _Stage(NamedTuple):
     folder: Path
     dtype: str
+    device: str
 
     def make(self, batch: int, onnx: bool) -> dict[str, Any]:
-        stage.make(self.folder, batch, self.dtype, onnx)
+        stage.make(self.folder, batch, self.dtype, onnx, self.device)
         return {}
 
 

@@ -16,7 +16,7 @@ def arguments(parser: ArgumentParser) -> None:
     of_features(parser)
     parser.add_argument("specs", metavar="SPEC", nargs="+")
     parser.add_argument(
-        "--device", choices=("cpu", "cuda"), default="cpu", metavar="DEVICE", help="cpu (default)"
+        "--device", choices=("cpu", "cuda"), default="cpu", metavar="DEVICE", help="cpu (default) or cuda"
     )
     parser.add_argument("--batch", type=batch, default=1, metavar="N", help="images at once (default 1)")
     parser.add_argument(
@@ -34,8 +34,8 @@ def arguments(parser: ArgumentParser) -> None:
         type=_peers,
         default=None,
         metavar="PEERS",
-        help="eager, channels_last, torchscript, compile, onnxruntime, openvino, archdsl-onednn, "
-        "archdsl-openvino: a list with commas (default: all)",
+        help="eager, channels_last, torchscript, compile, onnxruntime, openvino, archdsl-onednn, archdsl-openvino; on "
+        "cuda eager, graph, compile, max-autotune: a list with commas (default: all)",
     )
     parser.add_argument(
         "--rounds",
@@ -64,8 +64,6 @@ def _peers(text: str) -> tuple[str, ...]:
 def run(args: Namespace) -> int:
     from archdsl.bench import command, plot, results
 
-    if args.device == "cuda":
-        raise Unusable("--device cuda: the engine for GPUs does not exist yet; cpu is what can be measured")
     networks = []
     for spec in args.specs:
         networks.append(load(args, spec))

@@ -47,7 +47,7 @@ def _replayed(graph: torch.cuda.CUDAGraph, times: int) -> float:
     return float(start.elapsed_time(end)) / 1e3 / times
 
 
-def on_cpu(runs: Sequence[Run], rounds: int = 3) -> tuple[float, float]:
+def on_cpu(runs: Sequence[Run], rounds: int = 1) -> tuple[float, float]:
     """The same by the clock on the wall; for dry runs."""
     found = []
     for _ in range(rounds):
@@ -62,4 +62,4 @@ def seconds_of(runs: Sequence[Run], device: torch.device, rounds: int | None = N
     """Median seconds of a run, and its spread."""
     if device.type == "cuda":
         return on_gpu(runs, rounds or 7)
-    return on_cpu(runs, rounds or 3)
+    return on_cpu(runs, rounds or 1)

@@ -182,7 +182,7 @@ def tune(
     """Measure what can run a problem, and the ways to divide it with the best of the parts, and write the
     fastest that is right into the chooser's book. may: whether there is time for another. Returns what was
     measured, fastest first."""
-    bench = Bench(problem, device)
+    bench = Bench(problem, device, sets=SETS if device.type == "cuda" else 1)
     found: list[Timed] = []
     for choice in [*some_of(problem, chooser, tried), *chooser.divisions(problem)]:
         if found and not may():
