@@ -216,11 +216,12 @@ def unconnected(drawn: Picture) -> list[str]:
     return found
 
 
-def test_nothing_overlaps_in_any_shipped_network() -> None:
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.nightly)])
+def test_nothing_overlaps_in_shipped_networks(every: int) -> None:
     names = shipped_names()
     assert len(names) >= 150
     count = 0
-    for index, name in enumerate(names):
+    for index, name in enumerate(names[::every]):
         network = archdsl.load(name)
         chosen = scene(network)
         drawn = picture(chosen)
@@ -230,7 +231,7 @@ def test_nothing_overlaps_in_any_shipped_network() -> None:
         count += boxes
         if index % 5 == 0:
             assert complaints(picture(scene(network, 3))) == [], name
-    assert count > 4000
+    assert count > 4000 / every
     assert scene(archdsl.load("resnet50")).depth == 2
 
 
