@@ -22,7 +22,7 @@ from archdsl.ops import LAYERS
 from archdsl.source import Source
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs/language.md", ROOT / "docs/backbones.md", ROOT / "docs/weights.md", ROOT / "docs/engine.md", ROOT / "docs/diff.md", ROOT / "docs/gpu.md", ROOT / "docs/editors.md", ROOT / "docs/pictures.md", ROOT / "specs/README.md", ROOT / "archdsl/ops/README.md"]
+DOCUMENTS = [ROOT / "README.md", ROOT / "docs/language.md", ROOT / "docs/backbones.md", ROOT / "docs/weights.md", ROOT / "docs/engine.md", ROOT / "docs/checking.md", ROOT / "docs/diff.md", ROOT / "docs/gpu.md", ROOT / "docs/editors.md", ROOT / "docs/pictures.md", ROOT / "specs/README.md", ROOT / "archdsl/ops/README.md"]
 
 BROKEN = """arch tiny(classes=10) {
   default conv(norm=bn, act=relu)

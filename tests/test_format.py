@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 import random
+import re
 import time
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from archdsl.parse import parse
 from archdsl.resources import specs_root
 from archdsl.source import Source
 
+ROOT = Path(__file__).resolve().parent.parent
 SPECS = sorted(specs_root().rglob("*.arch"))
 LENGTHS = (110, 110, 80, 60, 40)
 SEEDS = 300
@@ -138,6 +141,31 @@ def test_a_changed_token_is_seen():
 def test_shipped_specs_are_canonical(path):
     text = path.read_text(encoding="utf-8")
     assert format_text(text) == text
+
+
+DOCUMENTS = [
+    path
+    for path in (ROOT / "README.md", ROOT / "specs/README.md", *sorted((ROOT / "docs").glob("*.md")))
+    if re.search(r"^```\n(?:#.*\n|use .*\n)*(?:arch|block) ", path.read_text(encoding="utf-8"), re.M)
+]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_specs_in_documents_are_canonical(path):
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", path.read_text(encoding="utf-8"), re.M | re.S)
+    plain = [text for language, text in fences if not language]
+    specs = [text for text in plain if re.search(r"^(arch|block) ", text, re.M) and "..." not in text]
+    assert specs
+    for text in specs:
+        assert format_text(text) == text
+
+
+def test_documents_are_found():
+    assert len(DOCUMENTS) >= 5
+
+
+def test_the_example_runs():
+    assert doctest.testmod(archdsl.format, raise_on_error=True).attempted == 1
 
 
 # ---- the form ----

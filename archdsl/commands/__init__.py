@@ -39,6 +39,7 @@ COMMANDS = {
     "lsp": "Serve an editor: diagnostics, shapes and more at every keystroke.",
     "layers": "List layers and library blocks, or explain one.",
     "explain": "Explain a diagnostic code.",
+    "completions": "Print a script that completes archdsl in a shell.",
 }
 
 

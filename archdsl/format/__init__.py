@@ -37,7 +37,7 @@ class Formatted(NamedTuple):
 
 
 def format_text(text: str, *, line_length: int = LINE_LENGTH) -> str:
-    """The text in canonical form, with line feeds for line ends. A text of nothing but errors comes back as it is.
+    r"""The text in canonical form, with line feeds for line ends. A text of nothing but errors comes back as it is.
 
     >>> print(format_text("conv3-64   x2;maxpool->64x16x16\nconv3-128 x2 ; maxpool -> 128x8x8"), end="")
     conv3-64  x2; maxpool  -> 64x16x16

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from archdsl.format.printing import Line
+from archdsl.format.pen import Line
 from archdsl.format.steps import Step
 
 BEFORE_LABEL, BEFORE_CONTRACT, BEFORE_COMMENT = 1, 2, 2
