@@ -40,8 +40,8 @@ class Config(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What a configuration compiles to for sm_90, in its file's example layer, spilling nothing; tests/kernels/sm90.py
-    checks it.
+    """What a configuration compiles to for sm_90, spilling nothing, in its layer of tests/kernels/layers.py, by Triton 3.6
+    and 3.7; tests/kernels/test_shipped.py checks it.
 
     tma           loads tiles by the copy engine; tensor_cores: multiplies on the tensor cores.
     shared        bytes of shared memory of a program, at most.

@@ -51,7 +51,7 @@ CONFIGS = {
         Shipped(Config(64, 128, 64, 4, 2), Claim(True, True, 25 * 1024, 3)),
     ),
     "pointer": (
-        Shipped(Config(64, 32, 32, 4, 1), Claim(False, True, 6 * 1024, 7)),
+        Shipped(Config(64, 32, 32, 4, 1), Claim(False, True, 6 * 1024, 6)),
         Shipped(Config(64, 64, 32, 4, 1), Claim(False, True, 8 * 1024, 4)),
     ),
 }

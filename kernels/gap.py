@@ -17,7 +17,7 @@ from torch import Tensor
 
 CONFIGS = (
     Shipped(Config(64, 64, 1, 4, 2), Claim(False, False, 1024, 7)),
-    Shipped(Config(32, 128, 1, 4, 2), Claim(False, False, 2048, 7)),
+    Shipped(Config(32, 128, 1, 4, 2), Claim(False, False, 2048, 6)),
     Shipped(Config(128, 16, 1, 4, 2), Claim(False, False, 256, 9)),
 )
 """bn channels of an image, bm pixels in a step. Example layer: 1024 channels, 7 x 7, affine, relu."""

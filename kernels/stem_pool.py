@@ -35,7 +35,7 @@ from torch import Tensor
 CONFIGS = (
     Shipped(Config(256, 64, 32, 8, 2), Claim(False, True, 24 * 1024, 1)),
     Shipped(Config(256, 32, 32, 4, 2), Claim(False, True, 20 * 1024, 2)),
-    Shipped(Config(128, 64, 32, 4, 2), Claim(False, True, 16 * 1024, 3)),
+    Shipped(Config(128, 64, 32, 4, 2), Claim(False, True, 16 * 1024, 2)),
 )
 """bk is the least power of two that a row of the window fits in. Example layer: 7x7, stride 2, 3 channels, 224 x 224, to
 64, a pool of 3 with padding 1."""
