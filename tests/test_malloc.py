@@ -18,9 +18,12 @@ x = torch.zeros(4, 3, 1024, 1024)
 engine = archdsl.optimize(archdsl.build(network).eval(), x, backend="BACKEND")
 for _ in range(3):
     engine(x)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-engine(x)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+seen = []
+for _ in range(7):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    engine(x)
+    seen.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(sorted(seen)[3])
 """
 
 
@@ -33,7 +36,10 @@ def faults(monkeypatch: pytest.MonkeyPatch, setting: str, backend: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another malloc")
 @pytest.mark.parametrize("backend", ["onednn", "openvino"])
 def test_pages_of_large_tensors_are_not_cleared_anew(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
-    """48 MiB a layer: 12,000 pages, where they are not huge."""
+    """48 MiB a layer: 12,000 pages, where they are not huge.
+
+    The median of seven calls: a small block that comes to lie in a hole sends the next tensor elsewhere, once.
+    """
     assert faults(monkeypatch, "default", backend) > 10 * faults(monkeypatch, "", backend)
 
 
