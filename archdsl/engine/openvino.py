@@ -57,14 +57,12 @@ class OpenVino:
         self.channels_last = given.example.dim() == 4 and not given.example.is_contiguous()
         self.threads = torch.get_num_threads()
         self.fused = fused(given.network, PASSES)
-        self.weights = Weights(given.state)
+        self.weights = Weights(given.state, given.dtype)
 
     def ready(self, network: Network, batch: int) -> Compiled:
         from archdsl.engine.openvino_graph import graph_of
 
-        made = graph_of(
-            network, self.weights, batch, self.dtype, self.example, channels_last=self.channels_last
-        )
+        made = graph_of(network, self.weights, batch, self.example, channels_last=self.channels_last)
         return Compiled(made, _settings(self.dtype, self.threads), self.example, self.channels_last)
 
     def close(self) -> None:

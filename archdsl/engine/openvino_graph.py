@@ -9,18 +9,19 @@ import openvino
 import torch
 
 from archdsl.engine.backend import refusal
-from archdsl.engine.openvino_layers import LAYERS, Graph, part
+from archdsl.engine.openvino_layers import LAYERS, Graph, copied, part, pieces
 from archdsl.network import Network
 from archdsl.passes._kernel import Kernel, Other, Stage, computes, stage_of
-from archdsl.passes.weights import State, weights_of
+from archdsl.passes.weights import State, as_given, weights_of
 
 
 class Weights:
     """The weights of a model as they were when this was made: folded in float64, then float32. All graphs of
-    an engine share them."""
+    an engine share them. dtype: what is computed in."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, dtype: torch.dtype) -> None:
         self.state: State | None = state
+        self.dtype = dtype
         self.kept: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def of(self, stage: Stage) -> dict[str, Any]:
@@ -30,8 +31,12 @@ class Weights:
         key = tuple(source.name for source in stage.sources)
         if key not in self.kept:
             assert self.state is not None, "the first graph has every weight"
-            found = weights_of(stage, self.state)
-            self.kept[key] = {name: value.float().contiguous().numpy() for name, value in found.items()}
+            found = as_given(stage, self.state) or weights_of(stage, self.state)
+            kept: dict[str, Any] = {}
+            for name, value in found.items():
+                cut = stage.kind == "fc" and name == "weight"
+                kept[name] = pieces(value, at_once=self.dtype == torch.bfloat16) if cut else copied(value)
+            self.kept[key] = kept
         return self.kept[key]
 
     def close(self) -> None:
@@ -65,17 +70,16 @@ def graph_of(
     network: Network,
     weights: Weights,
     batch: int,
-    dtype: torch.dtype,
     came: torch.dtype,
     *,
     channels_last: bool = False,
 ) -> Made:
     """The graph of a network whose sizes are all numbers, for one batch.
 
-    dtype: what is computed in. came: of the images, which the outputs have too. channels_last: the images are
+    came: of the images, which the outputs have too. channels_last: the images are
     N, H, W, C in memory. Raises ArchError (A411) where the image itself is an output.
     """
-    graph = Graph(low=dtype == torch.bfloat16)
+    graph = Graph()
     layers: dict[str, tuple[tuple[str, ...], str]] = {}
     values: dict[int, Any] = {}
     ways: dict[int, list[Any]] = {}

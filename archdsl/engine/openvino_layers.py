@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import openvino
+import torch
 from openvino import opset15
 
 from archdsl.passes._kernel import AFFINE
@@ -23,8 +24,7 @@ Layer = Callable[["Graph", Any, Weights, Sequence[Any]], Any]
 class Graph:
     """Makes operations, each named after the layer whose work it does: `conv1.conv`, then `conv1.conv/1`."""
 
-    def __init__(self, *, low: bool) -> None:
-        self.low = low  # whether bf16 is computed in
+    def __init__(self) -> None:
         self.layer = ""
         self.named: dict[str, int] = {}
 
@@ -115,15 +115,23 @@ PIECE, PIECES = 256, 16
 """Inputs of an fc that are summed at once, and the most sums."""
 
 
+def copied(value: torch.Tensor) -> Any:
+    """In float32, in memory of its own."""
+    return value.to(torch.float32, copy=True).contiguous().numpy()
+
+
+def pieces(weight: torch.Tensor, *, at_once: bool) -> list[Any]:
+    """The weight of an fc, cut along its inputs: in float32 a product adds up its inputs one after another, and over
+    thousands of them the error at the end of a network doubled."""
+    count = 1 if at_once else min(-(-weight.shape[1] // PIECE), PIECES)
+    return [copied(part) for part in weight.tensor_split(count, dim=1)]
+
+
 def _fc(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
-    """In float32 the sum of several products: each adds up its inputs one after another, and over thousands of
-    them the error at the end of a network doubled."""
     x = _flatten(g, op, w, inputs)
-    weight = w["weight"]
-    pieces = 1 if g.low else min(-(-weight.shape[1] // PIECE), PIECES)
-    if pieces == 1:
-        return _biased(g, g("matmul", x, constant(weight), False, True), w)
-    parts = np.array_split(weight, pieces, axis=1)
+    parts = w["weight"]
+    if len(parts) == 1:
+        return _biased(g, g("matmul", x, constant(parts[0]), False, True), w)
     widths = numbers(*(each.shape[1] for each in parts))
     found = None
     for stream, each in zip(g.node("variadic_split", x, np.int64(1), widths).outputs(), parts, strict=True):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from archdsl.passes._kernel import Stage
-from archdsl.passes.weights import State, weights_of
+from archdsl.passes.weights import State, as_given, weights_of
 
 _onednn = torch.ops.mkldnn
 
@@ -87,9 +87,10 @@ class Weights:
         if id(stage) not in self.kept:
             assert self.state is not None
             self.owners[id(stage)] = stage
+            found = as_given(stage, self.state) or weights_of(stage, self.state)
             self.kept[id(stage)] = {
-                name: value.to(self.dtype if value.dim() > 1 else torch.float32).clone()
-                for name, value in weights_of(stage, self.state).items()
+                name: value.to(self.dtype if value.dim() > 1 else torch.float32, copy=True)
+                for name, value in found.items()
             }
         return self.kept[id(stage)]
 

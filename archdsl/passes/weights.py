@@ -48,10 +48,20 @@ def weights_of(stage: Stage, state: State) -> dict[str, Tensor]:
             )
         return found
     (source,) = stage.sources
+    return {name: _double(value) for name, value in _own(source, state).items()}
+
+
+def as_given(stage: Stage, state: State) -> dict[str, Tensor] | None:
+    """The state's own tensors, by name, where `weights_of` would only make them float64, which takes twice their bytes;
+    None where there is something to compute."""
+    if stage.kind in AFFINE or len(stage.sources) != 1 or stage.sources[0].folded:
+        return None
+    return _own(stage.sources[0], state)
+
+
+def _own(source: Source, state: State) -> dict[str, Tensor]:
     prefix = f"{source.name}."
-    return {
-        key.removeprefix(prefix): _double(value) for key, value in state.items() if key.startswith(prefix)
-    }
+    return {key.removeprefix(prefix): value.detach() for key, value in state.items() if key.startswith(prefix)}
 
 
 def _double(tensor: Any) -> Any:
