@@ -12,7 +12,7 @@ from functools import cache
 from importlib.util import find_spec
 from math import prod
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -92,14 +92,6 @@ def _core() -> Any:
     return openvino.Core()
 
 
-class _Request(NamedTuple):
-    """One call at a time. image, outputs: its own memory, which it goes back to between calls."""
-
-    request: Any
-    image: Any
-    outputs: tuple[Any, ...]
-
-
 class Compiled:
     """See `Ready`."""
 
@@ -112,26 +104,22 @@ class Compiled:
         if self.shapes != [tuple(output.shape) for output in self.compiled.outputs]:
             raise refusal("OpenVINO gives the network other sizes", 'backend="onednn" runs it')
         malloc.keep(max(map(prod, self.shapes)) * came.itemsize)  # what torch makes anew for each call
-        self.free: deque[_Request] = deque([self._request()], KEPT)
+        self.free: deque[Any] = deque([self.compiled.create_infer_request()], KEPT)
 
     def run(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The image is read, and the outputs are written, where torch has them."""
         try:
-            found = self.free.pop()
+            request = self.free.pop()
         except IndexError:  # all are in use
-            found = self._request()
+            request = self.compiled.create_infer_request()
         x = (x.permute(0, 2, 3, 1) if self.channels_last else x).contiguous()
         outputs = tuple([torch.empty(shape, dtype=self.came) for shape in self.shapes])
-        request = found.request
+        # A request keeps no tensor alive: from one call to the next it only knows where they lay.
         request.set_input_tensor(_shared(x))
         for index, output in enumerate(outputs):
             request.set_output_tensor(index, _shared(output))
         request.infer({}, share_inputs=True, share_outputs=True)
-        # Nothing of the caller's is held on to; OpenVINO itself does not keep it alive.
-        request.set_input_tensor(found.image)
-        for index, own in enumerate(found.outputs):
-            request.set_output_tensor(index, own)
-        self.free.append(found)
+        self.free.append(request)
         return outputs
 
     def rows(self, x: torch.Tensor, runs: int) -> tuple[Row, ...]:
@@ -142,7 +130,7 @@ class Compiled:
         times: dict[str, list[float]] = {}
         for run in range(runs + 1):
             counting.run(x)
-            for info in counting.free[0].request.get_profiling_info() if run else ():
+            for info in counting.free[0].get_profiling_info() if run else ():
                 times.setdefault(info.node_name, []).append(info.real_time.total_seconds())
         found = []
         for node in counting.compiled.get_runtime_model().get_ordered_ops():
@@ -172,21 +160,22 @@ class Compiled:
             said = " ".join(str(error).split()[-40:])
             raise refusal("OpenVINO can't compile the network", 'backend="onednn" runs it', said) from None
 
-    def _request(self) -> _Request:
-        request = self.compiled.create_infer_request()
-        outputs = tuple(request.get_output_tensor(index) for index in range(len(self.shapes)))
-        return _Request(request, request.get_input_tensor(), outputs)
-
 
 def _shared(tensor: torch.Tensor) -> Any:
     """A tensor of OpenVINO's in the same memory, which the caller keeps alive."""
-    import openvino
-
+    tensor_of, bf16 = _tensor_of()
     tensor = tensor.detach()
     if tensor.dtype != torch.bfloat16:
-        return openvino.Tensor(tensor.numpy(), shared_memory=True)
+        return tensor_of(tensor.numpy(), True)
     # NumPy has no bfloat16.
-    return openvino.Tensor(tensor.view(torch.int16).numpy(), list(tensor.shape), openvino.Type.bf16)
+    return tensor_of(tensor.view(torch.int16).numpy(), list(tensor.shape), bf16)
+
+
+@cache
+def _tensor_of() -> tuple[Any, Any]:
+    import openvino
+
+    return openvino.Tensor, openvino.Type.bf16
 
 
 def _bytes(ports: Sequence[Any]) -> int:

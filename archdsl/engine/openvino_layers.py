@@ -111,7 +111,7 @@ def _upconv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     return _biased(g, found, w)
 
 
-PIECE, PIECES = 256, 16
+PIECE, PIECES = 768, 16
 """Inputs of an fc that are summed at once, and the most sums."""
 
 
