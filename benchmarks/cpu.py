@@ -1,6 +1,7 @@
 """The engine on a CPU beside what could be run instead: the networks, batches and dtypes whose results are kept.
 
-    python -m benchmarks.cpu run       tunes and measures; writes benchmarks/results/cpu-*.json and .svg (half an hour)
+    python -m benchmarks.cpu run [NETWORK[@BATCH-DTYPE] ...]
+                                       tunes and measures; writes benchmarks/results/cpu-*.json and .svg (an hour for all)
     python -m benchmarks.cpu           prints the kept results as the table of benchmarks/results/README.md
 """
 
@@ -9,10 +10,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import exp, log
 from pathlib import Path
 from typing import Any
+
+from archdsl.bench.plot import to_svg
+from archdsl.bench.read import from_json
+from archdsl.bench.results import Results
 
 NETWORKS = (
     "vgg16 resnet50 resnet152 googlenet_bn densenet121 mobilenet_v2 efficientnet_b0 inception_v3"
@@ -24,15 +31,33 @@ RESULTS = Path(__file__).parent / "results"
 TORCH = ("eager", "channels_last", "torchscript", "compile")
 
 
-def measure() -> None:
+def measure(chosen: Sequence[str]) -> None:
+    """A network at a time, kept as soon as it is measured."""
     RESULTS.mkdir(exist_ok=True)
     for batch, dtype, rounds in CASES:
-        how = [*NETWORKS, "--batch", batch, "--dtype", dtype]
-        subprocess.run([sys.executable, "-m", "archdsl", "tune", *how], check=True)
-        stem = RESULTS / f"cpu-batch{batch}-{dtype}"
-        kept = ["-o", f"{stem}.json", "--plot", f"{stem}.svg", "--force"]
-        command = ["bench", *how, "--rounds", rounds, "--against", OTHERS, *kept]
-        subprocess.run([sys.executable, "-m", "archdsl", *command], check=True)
+        for network in NETWORKS:
+            if chosen and not {network, f"{network}@{batch}-{dtype}"} & set(chosen):
+                continue
+            how = [network, "--batch", batch, "--dtype", dtype]
+            subprocess.run([sys.executable, "-m", "archdsl", "tune", *how], check=True)
+            with tempfile.TemporaryDirectory() as folder:
+                made = Path(folder) / "made.json"
+                command = ["bench", *how, "--rounds", rounds, "--against", OTHERS, "-o", str(made)]
+                subprocess.run([sys.executable, "-m", "archdsl", *command], check=True)
+                keep(from_json(made.read_text(encoding="utf-8")), RESULTS / f"cpu-batch{batch}-{dtype}")
+
+
+def keep(made: Results, stem: Path) -> None:
+    """Put these networks in the place of what is kept of them, in the order of NETWORKS."""
+    path = stem.with_suffix(".json")
+    cases = {case.network: case for case in made.cases}
+    if path.exists():
+        before = from_json(path.read_text(encoding="utf-8"))
+        if before.machine == made.machine and before.threads == made.threads:
+            cases = {case.network: case for case in before.cases} | cases
+    found = replace(made, cases=tuple(sorted(cases.values(), key=lambda case: NETWORKS.index(case.network))))
+    path.write_text(found.to_json(), encoding="utf-8")
+    stem.with_suffix(".svg").write_text(to_svg(found), encoding="utf-8")
 
 
 def table() -> Iterator[str]:
@@ -76,6 +101,6 @@ def _best(ours: dict[str, Any], found: dict[str, Any], names: tuple[str, ...]) -
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["run"]:
-        measure()
+    if sys.argv[1:2] == ["run"]:
+        measure(sys.argv[2:])
     print("\n".join(table()))
