@@ -12,7 +12,7 @@ from functools import cache
 from importlib.util import find_spec
 from math import prod
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -28,6 +28,9 @@ PASSES = named(("remove", "pads", "fold"))
 
 KEPT = 8
 """Requests that a size keeps between calls; more calls than that at once make their own."""
+
+SMALL = 2**16
+"""Bytes of an output up to which a copy of it takes less time than telling OpenVINO where to write."""
 
 
 def is_there() -> bool:
@@ -92,6 +95,14 @@ def _core() -> Any:
     return openvino.Core()
 
 
+class _Request(NamedTuple):
+    """One call at a time. outputs: where it writes those that are small; None for a large one, which gets a new
+    tensor each time."""
+
+    made: Any
+    outputs: tuple[torch.Tensor | None, ...]
+
+
 class Compiled:
     """See `Ready`."""
 
@@ -104,23 +115,27 @@ class Compiled:
         if self.shapes != [tuple(output.shape) for output in self.compiled.outputs]:
             raise refusal("OpenVINO gives the network other sizes", 'backend="onednn" runs it')
         malloc.keep(max(map(prod, self.shapes)) * came.itemsize)  # what torch makes anew for each call
-        self.free: deque[Any] = deque([self.compiled.create_infer_request()], KEPT)
+        self.free: deque[_Request] = deque([self._request()], KEPT)
 
     def run(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """The image is read, and the outputs are written, where torch has them."""
+        """The image is read where torch has it. Little is done in Python: OpenVINO's threads fall asleep between calls,
+        the deeper the longer it takes."""
         try:
             request = self.free.pop()
         except IndexError:  # all are in use
-            request = self.compiled.create_infer_request()
+            request = self._request()
         x = (x.permute(0, 2, 3, 1) if self.channels_last else x).contiguous()
-        outputs = tuple([torch.empty(shape, dtype=self.came) for shape in self.shapes])
-        # A request keeps no tensor alive: from one call to the next it only knows where they lay.
-        request.set_input_tensor(_shared(x))
-        for index, output in enumerate(outputs):
-            request.set_output_tensor(index, _shared(output))
-        request.infer({}, share_inputs=True, share_outputs=True)
+        outputs = [self._large(request, index) if own is None else own for index, own in enumerate(request.outputs)]
+        # It does not keep the image alive: from one call to the next it only knows where that lay.
+        request.made.infer(_shared(x), True, True)
+        found = tuple([output if own is None else own.clone() for output, own in zip(outputs, request.outputs, strict=True)])
         self.free.append(request)
-        return outputs
+        return found
+
+    def _large(self, request: _Request, index: int) -> torch.Tensor:
+        output = torch.empty(self.shapes[index], dtype=self.came)
+        request.made.set_output_tensor(index, _shared(output))
+        return output
 
     def rows(self, x: torch.Tensor, runs: int) -> tuple[Row, ...]:
         """What OpenVINO made of the layers, timed by itself in a graph of its own that counts."""
@@ -130,7 +145,7 @@ class Compiled:
         times: dict[str, list[float]] = {}
         for run in range(runs + 1):
             counting.run(x)
-            for info in counting.free[0].get_profiling_info() if run else ():
+            for info in counting.free[0].made.get_profiling_info() if run else ():
                 times.setdefault(info.node_name, []).append(info.real_time.total_seconds())
         found = []
         for node in counting.compiled.get_runtime_model().get_ordered_ops():
@@ -159,6 +174,17 @@ class Compiled:
         except RuntimeError as error:
             said = " ".join(str(error).split()[-40:])
             raise refusal("OpenVINO can't compile the network", 'backend="onednn" runs it', said) from None
+
+    def _request(self) -> _Request:
+        made = self.compiled.create_infer_request()
+        outputs: list[torch.Tensor | None] = []
+        for index, shape in enumerate(self.shapes):
+            small = prod(shape) * self.came.itemsize <= SMALL
+            own = torch.empty(shape, dtype=self.came) if small else None
+            if own is not None:
+                made.set_output_tensor(index, _shared(own))
+            outputs.append(own)
+        return _Request(made, tuple(outputs))
 
 
 def _shared(tensor: torch.Tensor) -> Any:
