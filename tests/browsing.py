@@ -1,7 +1,7 @@
 """A real browser for the pages that archdsl writes and serves: Chromium, driven by playwright.
 
-`pip install -c constraints.txt playwright`, and a Chromium on the PATH, or in CHROMIUM; else these tests are skipped, and
-say so.
+Needed are `pip install -c constraints.txt -e ".[browser]"`, and a Chromium on the PATH or in CHROMIUM; without them these
+tests are skipped, and the end of the run says so.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from missing import NO_BROWSER
 
 
 def chromium() -> str | None:
@@ -23,12 +24,13 @@ def chromium() -> str | None:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A browser without a window."""
-    api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: no page was tried in a browser"
-    )
     path = chromium()
     if path is None:
-        pytest.skip("there is no Chromium here: no page was tried in a browser")
+        pytest.skip(f"{NO_BROWSER}: there is no Chromium on the PATH, and CHROMIUM names none")
+    api = pytest.importorskip(
+        "playwright.sync_api",
+        reason=f"{NO_BROWSER}: pip install -c constraints.txt -e '.[browser]' (playwright) drives {path}",
+    )
     with api.sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield opened

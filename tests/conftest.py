@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from missing import MISSING
+from missing import MISSING, NO_BROWSER
 
 # Small images and float64: threads cost more than they give, and many times more where another process wants the core.
 torch.set_num_threads(1)
@@ -103,8 +103,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A skip is one letter in the output; this is not to be overlooked."""
-    skipped = [r for r in terminalreporter.stats.get("skipped", ()) if MISSING in str(r.longrepr)]
-    if skipped:
-        reason = str(skipped[0].longrepr[2]).removeprefix("Skipped: ")
-        terminalreporter.section("PARITY NOT CHECKED", red=True, bold=True)
-        terminalreporter.write_line(f"{len(skipped)} tests skipped: {reason}", red=True, bold=True)
+    for words, title in ((MISSING, "PARITY NOT CHECKED"), (NO_BROWSER, "PAGES NOT TRIED")):
+        skipped = [r for r in terminalreporter.stats.get("skipped", ()) if words in str(r.longrepr)]
+        if skipped:
+            reason = str(skipped[0].longrepr[2]).removeprefix("Skipped: ")
+            terminalreporter.section(title, red=True, bold=True)
+            terminalreporter.write_line(f"{len(skipped)} tests skipped: {reason}", red=True, bold=True)

