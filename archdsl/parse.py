@@ -77,7 +77,8 @@ def _parse_with_repairs(source: Source, brackets: Brackets) -> tuple[syntax.File
             found += [one for one in soft if one.span and not patch.touches(one.span.start, one.span.stop)]
             return (file if file is not None and (file.statements or not found) else None), found
         # Only a text with errors pays for the module that explains them.
-        from archdsl.syntax_errors import explain, statement_around
+        from archdsl.syntax_errors import explain
+        from archdsl.syntax_errors.statement import statement_around
 
         parsed += offset
         start, stop = statement_around(patch.text, offset)

@@ -1,0 +1,98 @@
+"""Arithmetic in a width or a stride, which stands in parentheses."""
+
+from __future__ import annotations
+
+import re
+
+from archdsl.diagnostics import Diagnostic, Fix
+from archdsl.syntax_errors.place import COPIES, RESERVED, Place, error, write
+
+_OPERATORS = ("+", "-", "*", "/", "//", "%", ".", "**")
+
+
+def bare_arithmetic(place: Place) -> Diagnostic | None:
+    """`conv3-4*f`"""
+    # The lexer reads `64//2` as a stride that has no number, so there the step is not whole.
+    if (
+        place.in_parentheses()
+        or place.text not in _OPERATORS
+        or not (place.step_is_whole() or place.text == "//")
+    ):
+        return None
+    sign = _sign_before(place)
+    if sign is None or place.word(place.first) in ("let", "if", "else", "input"):
+        return None
+    first = sign + 1
+    last = place.index - 1
+    at = place.index
+    while at < len(place.words) and place.words[at].text in _OPERATORS:
+        if place.words[at].text == "/" and at != place.index:
+            break  # the stride
+        operand = _operand_after(place, at)
+        if operand is None:
+            break
+        last, at = operand, operand + 1
+    kind = "width" if place.words[sign].text == "-" else "stride"
+    if last < place.index:
+        if place.text == "-":
+            span = place.span()
+            return error("A007", "there is nothing after this `-`", span, "a minus with no number",
+                         "remove it, or write arithmetic in parentheses", write(span, ""))  # fmt: skip
+        return None
+    if place.text == "/" and kind == "stride":
+        return None
+    if place.text == "**":
+        return None
+    span = place.span(first, last)
+    text = re.sub(r"\s", "", span.text)
+    head = place.source.text[place.words[place.first].start : place.words[sign].stop]
+    repeat = re.fullmatch(r"(\w+) +\* *([0-9]+)", span.text)
+    if repeat and last == len(place.words) - 1:
+        return error("A007", "`*` multiplies only inside parentheses", span, f"the {kind} is a number, a name or ( )",
+                     f"to multiply, write `{head}({text})`",
+                     Fix(span, f"{repeat[1]} x{repeat[2]}", f"write `{head}{repeat[1]} x{repeat[2]}`"))  # fmt: skip
+    return error("A007", f"arithmetic stands in parentheses: write `{head}({text})`", span,
+                 f"the {kind} is a number, a name or ( )", f"write `{head}({text})`", write(span, f"({text})"))  # fmt: skip
+
+
+def _sign_before(place: Place) -> int | None:
+    """The `-` or `/` that starts the width or stride which the word at fault goes on with."""
+    depth = 0
+    for at in range(place.index - 1, place.first, -1):
+        token = place.words[at].text
+        depth += (token == ")") - (token == "(")
+        if depth == 0 and token in ("-", "/"):
+            if place.index - at == 2:
+                return at
+            inside = [word.text for word in place.words[at + 1 : place.index]]
+            if len(inside) < 2 or inside[-1] != ")":
+                return None
+            is_call = inside[0].isidentifier() and inside[1] == "(" and "=" not in inside
+            return at if inside[0] == "(" or is_call else None
+    return None
+
+
+def _operand_after(place: Place, at: int) -> int | None:
+    """The last word of the operand that follows an operator, if one does."""
+    index = at + 1
+    while place.word(index) == "-":
+        index += 1
+    token = place.word(index)
+    if token == "(":
+        return _matching(place, index)
+    if not token or not (token[0].isalnum() or token[0] == "_"):
+        return None
+    if COPIES.fullmatch(token) or token in RESERVED:
+        return None
+    if place.word(index + 1) == "(" and token.isidentifier() and place.word(at) != ".":
+        return _matching(place, index + 1)
+    return index
+
+
+def _matching(place: Place, index: int) -> int | None:
+    depth = 0
+    for at in range(index, len(place.words)):
+        depth += (place.words[at].text == "(") - (place.words[at].text == ")")
+        if depth == 0:
+            return at
+    return None

@@ -1,0 +1,114 @@
+"""Numbers and shapes that are written otherwise."""
+
+from __future__ import annotations
+
+import re
+
+from archdsl.diagnostics import Diagnostic, Fix
+from archdsl.syntax_errors.place import RESERVED, Place, error, write
+
+_DIM = r"(?:[0-9][0-9_]*|[A-Za-wyz_][A-Za-wyz0-9_]*|\([^()\n]*\))"
+
+
+def bad_number(place: Place) -> Diagnostic | None:
+    """`.5`, `64k`, `2x`, `0x40`"""
+    word, span = place.text, place.span()
+    if not re.match(r"\.?[0-9]", word):
+        return None
+    if word.startswith("."):
+        return error("A009", f"`{word}` starts with its point", span, "not a number of the language",
+                     f"write `0{word}`", write(span, f"0{word}"))  # fmt: skip
+    turned = re.fullmatch(r"([0-9]+)[xX]", word)
+    if turned and place.step_is_whole() and not place.glued():
+        return error("A009", f"a repeat is written `x{turned[1]}`", span, "not a number of the language",
+                     f"write `x{turned[1]}`", write(span, f"x{turned[1]}"))  # fmt: skip
+    suffix = re.fullmatch(r"([0-9][0-9_.]*)([kmgbKMGBT])", word)
+    if suffix and suffix[2] not in "KMG":
+        big = suffix[2].upper().replace("B", "G")
+        fix = write(span, suffix[1] + big) if suffix[2] in "kmg" and not suffix[1].endswith(".") else None
+        return error("A009", f"`{word}` has a suffix that no number has", span, "not a number of the language",
+                     "the suffixes are K, M and G", fix)  # fmt: skip
+    if word.endswith("."):
+        return error("A009", f"`{word}` ends with its point", span, "not a number of the language",
+                     f"write {word}0 or {word[:-1]}", write(span, f"{word}0"))  # fmt: skip
+    if "__" in word or word.endswith("_"):
+        plain = re.sub("_+", "_", word).strip("_")
+        fix = write(span, plain) if re.fullmatch(r"[0-9_]+", plain) else None
+        return error("A009", f"in `{word}` a _ does not stand between two digits", span,
+                     "not a number of the language", f"write `{plain}`", fix)  # fmt: skip
+    if re.match(r"0[xXbBoO]", word):
+        return error("A009", f"`{word}` is not a decimal number", span, "not a number of the language",
+                     "write numbers in decimal")  # fmt: skip
+    if re.fullmatch(r"[0-9_]+(\.[0-9_]+)?([eE][0-9]+)?[KMG]?", word):
+        if place.before in ("-", "/") and not place.in_parentheses() and not word.isdigit():
+            kind = "width" if place.before == "-" else "stride"
+            head = place.word(place.index - 2)
+            if place.before == "-" and re.fullmatch(r"0?\.[0-9]+", word) and head.isidentifier():
+                span = place.span(place.index - 1, place.index)
+                return error("A009", f"a width is a whole number, and `{word}` is none", span, "not a width",
+                             f"write `{head}({word})`", write(span, f"({word})"))  # fmt: skip
+            hint = "write all its digits: 4096, not 4.096K" if word[-1] in "KMG" else "channels are counted: write `64`"
+            hint = hint if kind == "width" else "write a whole number: `/2`"
+            return error("A009", f"a {kind} is a whole number, and `{word}` is none", span,
+                         "not a whole number", hint)  # fmt: skip
+        return None
+    if re.match(r"[0-9]+[A-Za-z_]", word):
+        if place.index == place.first:
+            return error("A009", f"a name does not start with a digit: `{word}`", span, "neither a number nor a name",
+                         "write the name first and its kernel after it: `conv3`")  # fmt: skip
+        return error("A009", f"`{word}` is neither a number nor a name", span, "not a number of the language",
+                     "numbers are written 64, 25_557_032, 0.5, 1e-3 or 4.09G")  # fmt: skip
+    return error("A009", f"`{word}` is not a number of the language", span, "not a number of the language",
+                 "numbers are written 64, 25_557_032, 0.5, 1e-3 or 4.09G")  # fmt: skip
+
+
+def loose_kernel(place: Place) -> Diagnostic | None:
+    """`conv 3`"""
+    if place.index != place.first + 1 or not place.text.isdigit() or not place.before.isidentifier():
+        return None
+    if place.before in RESERVED or place.in_parentheses():
+        return None
+    whole = f"{place.before}{place.text}"
+    return error("A001", f"a kernel is written straight after the name: `{whole}`", place.span(),
+                 "a blank before the kernel", f"write `{whole}`, or `{place.before}-{place.text}` if it is the width",
+                 Fix(place.gap(), "", f"write `{whole}`"))  # fmt: skip
+
+
+def loose_shape(place: Place) -> Diagnostic | None:
+    """`-> 64 x 112 x 112`, `input (3, 224, 224)`"""
+    starts = [i for i in range(place.first, place.index) if place.words[i].text in ("->", "input")]
+    if not starts:
+        return None
+    start = starts[-1] + 1
+    stop = start
+    while stop < len(place.words) and place.words[stop].text not in (";", "}", "]", "|"):
+        stop += 1
+    if start >= stop:
+        return None
+    span = place.span(start, stop - 1)
+    dims = re.findall(
+        rf"{_DIM}", re.sub(r"(?<![A-Za-z])[xX\u00d7](?![A-Za-z])|[,*]", " ", _without_outer(span.text))
+    )
+    written = re.sub(r"\s|[x,*()X\u00d7\[\]]", "", span.text)
+    if len(dims) not in (1, 3) or re.sub(r"[()]|\s", "", "".join(dims)).replace("x", "") != written:
+        return None
+    shape = "x".join(re.sub(r"\s", "", dim) for dim in dims)
+    if shape == span.text:
+        return None
+    after = place.words[start - 1].text
+    return error("A006", f"a shape is written in one piece: write `{after} {shape}`", span,
+                 "dims are joined by x, with no blank or comma", f"write `{after} {shape}`", write(span, shape))  # fmt: skip
+
+
+def _without_outer(text: str) -> str:
+    if text[0] in "([" and text[-1] in ")]" and ("," in text or " " in text):
+        return text[1:-1]
+    return text
+
+
+def shape_expected(place: Place) -> Diagnostic | None:
+    """Something in a shape that is no size."""
+    if "DIM" not in place.expected and "_BY" not in place.expected:
+        return None
+    return error("A001", f"`{place.text}` does not fit in a shape", place.span(), "not part of a shape",
+                 "a shape is written 3x224x224, 3xHxW or 1000, with no blanks; arithmetic stands in parentheses")  # fmt: skip
