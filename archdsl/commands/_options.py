@@ -76,7 +76,7 @@ def whole(noun: str, digits: int = 4) -> Callable[[str], int]:
 
     def number(text: str) -> int:
         if not re.fullmatch(f"[0-9]{{1,{digits}}}", text) or int(text) < 1:
-            raise ArgumentTypeError(f"{text!r} is not a {noun}; write a number from 1")
+            raise ArgumentTypeError(f"{text!r} is not a {noun}; write a number from 1 to {10**digits - 1:,}")
         return int(text)
 
     return number

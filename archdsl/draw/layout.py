@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import permutations
 
 from archdsl.draw.marks import TEXT, Edge, Label, Mark, Placed, Rect
@@ -73,7 +74,7 @@ def _frame(item: Frame | Aside, steps: Chain, sides: Sides) -> Placed:
 def _split(item: Split, sides: Sides) -> Placed:
     crossing = {t for branch in item.branches for t in branch.reads if item.start <= t < item.stop}
     columns = [chain(branch, sides, branch=True, taps=crossing) for branch in item.branches]
-    axes = _axes(columns, item.main)
+    axes = _axes(columns, item.main, item.mirrored)
     stream = item.branches[0].enters
     drops: dict[int, list[float]] = {}
     for axis, column in zip(axes, columns, strict=True):
@@ -116,8 +117,11 @@ def _split(item: Split, sides: Sides) -> Placed:
     return Placed(left, right, join + SYMBOL / 2, entries, marks, parts)
 
 
-def _axes(columns: Sequence[Placed], main: int | None) -> list[float]:
+def _axes(columns: Sequence[Placed], main: int | None, mirrored: bool) -> list[float]:
     """Where the branches' axes stand: the main one, or the middle of all, on the line."""
+    if mirrored and main is not None:
+        turned = [replace(column, left=column.right, right=column.left) for column in columns]
+        return [-axis for axis in _axes(turned, main, False)]
     order = list(range(len(columns)))
     if main is not None:
         order = [main, *(i for i in order if i != main)]

@@ -74,10 +74,11 @@ class Frame(Item):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split(Item):
     """Branches side by side and the merge of them. title: the merge's symbol. main: the branch that stays on the line,
-    while the others pass beside it."""
+    while the others pass beside it, at its right, or where `mirrored` at its left."""
 
     branches: tuple[Chain, ...]
     main: int | None = None
+    mirrored: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

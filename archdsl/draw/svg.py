@@ -35,6 +35,7 @@ COLORS = {
 
 BORDERS = ("frame", "header", "footer")
 LEGEND = 26.0
+NARROWEST_PICTURE = 220.0
 BAR, FULL = 3.0, NARROWEST - 8
 """Height of a box's bar, and its length at the most MACs of the picture: one scale, which fits in every box."""
 
@@ -43,7 +44,7 @@ def to_svg(picture: Picture, arrow: str = "arrow") -> str:
     """The whole picture with its legend. arrow: the id of the arrow's head, unique in a page of several pictures."""
     network = picture.scene.network
     legend, deep = _legend(picture)
-    width, height = max(picture.width, 220.0), picture.height + deep
+    width, height = max(picture.width, NARROWEST_PICTURE), picture.height + deep
     title = f"{network.name}: {size(network.params)} parameters, {size(network.macs)} MACs"
     return "\n".join(
         [
@@ -181,12 +182,13 @@ def _tip(item: Item | None) -> str:
 def _legend(picture: Picture) -> tuple[list[str], float]:
     """The colours that are used, in rows as wide as the picture, and what a bar means; with its height."""
     lines, x, y = [], 16.0, 6.0
+    width = max(picture.width, NARROWEST_PICTURE)
     for kind in COLORS:
         if kind not in picture.kinds:
             continue
         fill, stroke, name = COLORS[kind]
         wide = 16 + text_width(name, SMALL) + 14
-        if x > 16 and x + wide > max(picture.width, 220.0):
+        if x > 16 and x + wide > width:
             x, y = 16.0, y + 16
         lines.append(
             f'<rect x="{_n(x)}" y="{_n(y)}" width="11" height="11" rx="2" fill="{fill}" stroke="{stroke}"/>'
@@ -199,11 +201,16 @@ def _legend(picture: Picture) -> tuple[list[str], float]:
         y += 16 if lines else 0
         bar = f'<rect x="16" y="{_n(y + 4)}" width="{_n(FULL)}" height="{_n(BAR)}" rx="1.5" fill="{LINE}"/>'
         copies = any(isinstance(item, Frame) and item.count > 1 for item in items(picture.scene.chain))
-        words = f"{figure(picture.most)} MACs{'; in a frame ×n: of one copy' if copies else ''}"
+        words = [f"{figure(picture.most)} MACs", *(["in a frame ×n: of one copy"] if copies else [])]
+        if FULL + 22 + text_width("; ".join(words), SMALL) + 16 <= width:
+            words = ["; ".join(words)]
         lines.append(bar)
-        lines.append(
-            f'<text x="{_n(FULL + 22)}" y="{_n(y + 9)}" font-size="{_n(SMALL)}" fill="{LINE}">{words}</text>'
-        )
+        for at, line in zip((FULL + 22, 16.0), words, strict=False):
+            lines.append(
+                f'<text x="{_n(at)}" y="{_n(y + 9)}" font-size="{_n(SMALL)}" fill="{LINE}">{line}</text>'
+            )
+            y += 16
+        y -= 16
     return lines, (y + LEGEND if lines else 0.0)
 
 

@@ -1,4 +1,5 @@
-"""Fewer crossings: wires on their other side, branches of a merge in another order, where that helps.
+"""Fewer crossings: wires on their other side, branches of a merge in another order or at the other side of the main one, where
+that helps.
 
 Most networks have no crossings as they are written, and keep their order. NASNet's cells, whose branches read three tensors
 that run beside each other, are what this is for.
@@ -150,6 +151,8 @@ def _moves(chain: Chain, sides: Sides) -> Iterator[Move]:
         if split.title in REORDERED:
             for one, other in combinations(range(len(split.branches)), 2):
                 yield lambda c, path=path, one=one, other=other: _swapped(c, path, one, other)  # type: ignore[misc]
+        if split.main is not None:
+            yield lambda c, path=path: _changed(c, path, _mirrored)  # type: ignore[misc]
 
 
 def _turned(chain: Chain, place: int) -> Chain:
@@ -159,18 +162,31 @@ def _turned(chain: Chain, place: int) -> Chain:
 
 
 def _swapped(chain: Chain, path: Path, one: int, other: int) -> Chain:
-    (index, number), *rest = path
-    split = chain.items[index]
-    assert isinstance(split, Split)
-    if number >= 0:
-        branches = list(split.branches)
-        branches[number] = _swapped(branches[number], tuple(rest), one, other)
-        split = replace(split, branches=tuple(branches))
-    else:
+    """Two branches of a merge in each other's place."""
+
+    def swap(split: Split) -> Split:
         order = list(range(len(split.branches)))
         order[one], order[other] = other, one
         main = order.index(split.main) if split.main is not None else None
-        split = replace(split, branches=tuple(split.branches[i] for i in order), main=main)
+        return replace(split, branches=tuple(split.branches[i] for i in order), main=main)
+
+    return _changed(chain, path, swap)
+
+
+def _mirrored(split: Split) -> Split:
+    return replace(split, mirrored=not split.mirrored)
+
+
+def _changed(chain: Chain, path: Path, change: Callable[[Split], Split]) -> Chain:
+    (index, number), *rest = path
+    split = chain.items[index]
+    assert isinstance(split, Split)
+    if number < 0:
+        split = change(split)
+    else:
+        branches = list(split.branches)
+        branches[number] = _changed(branches[number], tuple(rest), change)
+        split = replace(split, branches=tuple(branches))
     return replace(chain, items=(*chain.items[:index], split, *chain.items[index + 1 :]))
 
 
