@@ -134,6 +134,56 @@ def test_a_deeper_network_has_more_copies_and_all_the_old_weights() -> None:
     assert (row.new, row.gone) == (17, 0)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "says"),
+    [
+        ("vgg16", "vgg19", "all 38 layers of vgg16, and 6 more: 1 conv3-256 and 2 conv3-512"),
+        ("resnet50", "resnet101", "all 174 layers of resnet50, and 170 more: 17 bottleneck(256) in c4"),
+        (
+            "densenet121",
+            "densenet169",
+            "all 484 layers of densenet121, and 192 more: 8 dense(32) in c4 and 16 dense(32); "
+            "conv1 of 1 of the 3 transition blocks has width 512 → 640",
+        ),
+        ("vgg16", "vgg16_bn", "38 layers of 51 are in both; 13 new (bn); bn added in 13"),
+        (
+            "googlenet",
+            "googlenet_bn",
+            "151 layers of 212 are in both; 4 gone (2 lrn, 2 avgpool), 61 new (59 bn, 2 adaptiveavgpool); "
+            "bn in place of the bias in 59, kernel 5 → 3 in 9, no avgpool5/3 in 2 and adaptiveavgpool added in 2",
+        ),
+    ],
+)
+def test_the_headline_says_what_the_papers_say(a: str, b: str, says: str) -> None:
+    assert headline(zoo(a, b)) == says
+
+
+def test_stages_keep_their_partners() -> None:
+    """Of another length, too, and where the number of channels agrees elsewhere by chance."""
+    rows = [(row.a and row.a.title, row.b and row.b.title) for row in zoo("densenet121", "densenet169").rows]
+    assert ("dense(32) x24 as c4", "dense(32) x32 as c4") in rows
+    assert ("transition(2)", "transition(2)") in rows and ("dense(32) x16", "dense(32) x32") in rows
+
+
+def test_blocks_that_only_put_others_together_are_looked_through() -> None:
+    """EfficientNet's stages are blocks of a file that all of its sizes use; MobileNetV2's stand in the table."""
+    difference = zoo("mobilenet_v2", "efficientnet_b0")
+    check(difference)
+    rows = [(row.a and row.a.title, row.b and row.b.title, row.gone, row.new) for row in difference.rows]
+    assert rows[:4] == [
+        ("conv3-32/2", "conv3-32/2", 0, 0),
+        ("inverted(1, 16)", "mbconv(1, 16, 3, drop=0)", 0, 0),
+        ("inverted(6, 24) x2/2 as c2", "mbconv(6, 24, 3, drop=0.0125…) x2/2", 0, 0),
+        ("inverted(6, 32) x3/2 as c3", "mbconv(6, 40, 5, drop=0.0375…) x2/2", 1, 0),
+    ]
+    assert len(rows) == 12 and difference.together > 100
+    words = headline(difference)
+    assert "relu6 → silu in" in words and "se added in 15" in words
+    assert all(len(line) <= 150 for line in to_text(difference).split("\n"))
+    same = zoo("efficientnet_b0", "efficientnet_b1")
+    assert "efficientnet_c2(1, 1) as c2" in {row.a.title for row in same.rows if row.a}, "both have it"
+
+
 def test_only_strides_moved() -> None:
     moved = zoo("resnet50", "resnet50_v1")
     assert headline(moved).endswith("conv1 and conv2 of 3 of the 16 bottleneck blocks have another stride")
@@ -200,7 +250,7 @@ def test_other_names_of_weights_are_a_difference() -> None:
     ("a", "b", "words"),
     [
         ("conv3-8", "conv3-8(act=silu)", "relu → silu"),
-        ("conv3-8", "conv3-8(norm=none)", "bias false → true, no bn"),
+        ("conv3-8", "conv3-8(norm=none)", "a bias in place of bn"),
         ("conv3-8", "conv3-16", "twice as wide"),
         ("conv3-8", "conv3-12", "width 8 → 12"),
         ("conv3-8", "conv3-8/2", "stride 1 → 2"),

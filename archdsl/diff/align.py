@@ -44,7 +44,7 @@ class Pair:
 @dataclass(frozen=True, slots=True)
 class _Look:
     """What a step is compared by. same: equal for the same layers; kinds: for layers of the same kinds; head: a block's
-    name, or a layer's kind and kernel."""
+    name, or a layer's kind and kernel; first: not a copy after another one of its repeat."""
 
     region: Region
     same: int
@@ -52,6 +52,7 @@ class _Look:
     head: tuple[str, ...]
     shape: Shape
     costs: tuple[Dim, Dim, Dim]
+    first: bool
 
     def likeness(self, other: _Look) -> int:
         """How well two steps go together, in hundredths; 0 where they do not."""
@@ -68,7 +69,11 @@ class _Look:
             found = 30
         else:
             return 0
-        found += 10 * (self.shape == other.shape)
+        # The number of channels says little where it grows with each step: DenseNet's twentieth step of a stage may have
+        # what another one's twelfth has.
+        found += 10 * (self.shape[1:] == other.shape[1:]) + 2 * (self.shape == other.shape)
+        # Where a table's row begins, the other one's row does: stages of another length stay stages.
+        found += 30 * (self.first and other.first)
         return found + 15 * (self.region.label is not None and self.region.label == other.region.label)
 
     def is_alike(self, other: _Look) -> bool:
@@ -78,15 +83,51 @@ class _Look:
 def align(a: Network, b: Network) -> Pair:
     """The whole networks as a pair, down to their layers."""
     numbers: dict[object, int] = {}
-    one, other = _Looks(a, numbers), _Looks(b, numbers)
+    one, other = _Looks(a, numbers, stages(a, b)), _Looks(b, numbers, stages(b, a))
     return _Aligner(one, other).pair(one.of(a.region), other.of(b.region))
+
+
+def stages(network: Network, other: Network) -> frozenset[str]:
+    """Blocks that only put others together, and that the other network does not have: they are looked through, since
+    it is their steps that have a partner there."""
+    found: set[str] = set()
+    for region in _regions(network):
+        inside = list(_opened(region, frozenset()))
+        blocks = sum(bool(step.block) for step in inside)
+        if region.kind == "block" and (blocks > 1 or blocks == len(inside)):
+            found.add(region.block)
+    return frozenset(found - {region.block for region in _regions(other)})
+
+
+def _regions(network: Network) -> Iterator[Region]:
+    waiting = [network.region]
+    while waiting:
+        region = waiting.pop()
+        yield region
+        waiting.extend(region.children)
+
+
+def is_open(region: Region, opened: frozenset[str]) -> bool:
+    """Whether a step is looked through. opened: the blocks that are."""
+    return bool(region.children) and (region.kind in TRANSPARENT or region.block in opened)
+
+
+def _opened(region: Region, opened: frozenset[str]) -> Iterator[Region]:
+    """What is inside, copies of repeats one after another, groups opened."""
+    waiting = list(reversed(region.children))
+    while waiting:
+        child = waiting.pop()
+        if is_open(child, opened):
+            waiting.extend(reversed(child.children))
+        elif child.stop > child.start:
+            yield child
 
 
 class _Looks:
     """The looks of a network's regions, found once each. numbers: of everything that was seen, shared by both sides."""
 
-    def __init__(self, network: Network, numbers: dict[object, int]) -> None:
-        self.network, self.numbers = network, numbers
+    def __init__(self, network: Network, numbers: dict[object, int], opened: frozenset[str]) -> None:
+        self.network, self.numbers, self.opened = network, numbers, opened
         self.ops: dict[int, tuple[str, str]] = {}
         self.known: dict[int, _Look] = {}
 
@@ -112,6 +153,7 @@ class _Looks:
             head=head,
             shape=self.network.nodes[region.output].shape,
             costs=self.network.cost(region),
+            first=region.name in ("", "0") or not region.name.isdigit(),
         )
 
     def _number(self, key: object) -> int:
@@ -126,16 +168,8 @@ class _Looks:
         return found
 
     def steps(self, region: Region) -> list[_Look]:
-        """What is inside, copies of repeats one after another, groups opened."""
-        found: list[_Look] = []
-        waiting = list(reversed(region.children))
-        while waiting:
-            child = waiting.pop()
-            if child.kind in TRANSPARENT and child.children:
-                waiting.extend(reversed(child.children))
-            elif child.stop > child.start:
-                found.append(self.of(child))
-        return found
+        """What is inside, as `_opened` has it."""
+        return [self.of(child) for child in _opened(region, self.opened)]
 
 
 def own_nodes(region: Region) -> Iterator[int]:
@@ -189,7 +223,7 @@ class _Aligner:
         """Own layers, and those of what is looked through."""
         found = list(own_nodes(region))
         for child in region.children:
-            if child.kind in TRANSPARENT and child.children:
+            if is_open(child, side.opened):
                 found.extend(self.owned(side, child))
         return sorted(found)
 

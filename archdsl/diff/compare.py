@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Literal
 
-from archdsl.diff.align import Pair, align
+from archdsl.diff.align import Pair, align, is_open, stages
 from archdsl.diff.weights import Weights, weights_of
 from archdsl.headroom import deep_recursion
 from archdsl.network import COMMUTATIVE, Network, Region, op_arguments
@@ -142,10 +142,12 @@ def printed(region: Region, labelled: bool = True) -> str:
 
 def _rows(a: Network, b: Network, pair: Pair) -> Iterator[Row]:
     if pair.alike:
+        none: frozenset[str] = frozenset()
         for x, y in zip(a.region.children, b.region.children, strict=False):
-            yield Row("same", _step(a, [x]), _step(b, [y]), [Pair(x, y, True)])
+            yield Row("same", _step(a, [x], none), _step(b, [y], none), [Pair(x, y, True)])
         return
-    owners = (_owners(a.region), _owners(b.region))
+    opened = (stages(a, b), stages(b, a))
+    owners = (_owners(a.region, opened[0]), _owners(b.region, opened[1]))
     rows: list[list[Pair]] = []
     before: tuple[Region | None, Region | None] = (None, None)
     for found in pair.inside:
@@ -165,7 +167,7 @@ def _rows(a: Network, b: Network, pair: Pair) -> Iterator[Row]:
         if all(found.alike for found in pairs):
             kind = "same"
         inside = [c for p in pairs if p.a and p.b for c in _changes(a, b, p, None) if c.place is None]
-        yield Row(kind, _step(a, ones), _step(b, others), pairs, inside)
+        yield Row(kind, _step(a, ones, opened[0]), _step(b, others, opened[1]), pairs, inside)
 
 
 def _whole(regions: list[Region], owners: dict[int, Region], parts: Counter[int]) -> list[Region]:
@@ -181,12 +183,13 @@ def _whole(regions: list[Region], owners: dict[int, Region], parts: Counter[int]
     return found
 
 
-def _owners(region: Region) -> dict[int, Region]:
-    """The step of the table that everything inside belongs to: braces and `carry` have a row for each step."""
+def _owners(region: Region, opened: frozenset[str]) -> dict[int, Region]:
+    """The step of the table that everything inside belongs to: braces, `carry` and blocks that are looked through have a
+    row for each step."""
     found: dict[int, Region] = {}
     for child in region.children:
-        if child.kind in ("group", "carry") and child.children:
-            found.update(_owners(child))
+        if child.kind != "repeat" and is_open(child, opened):
+            found.update(_owners(child, opened))
             continue
         waiting = [child]
         while waiting:
@@ -196,20 +199,33 @@ def _owners(region: Region) -> dict[int, Region]:
     return found
 
 
-def _titles(regions: list[Region]) -> Iterator[str]:
+def _titles(regions: list[Region], opened: frozenset[str]) -> Iterator[str]:
     """Each as written, and several copies as their number."""
-    for title, same in groupby(printed(region) for region in regions):
+    for title, same in groupby(_computed(region) if opened else printed(region) for region in regions):
         count = sum(1 for _ in same)
         yield f"{title} x{count}" if count > 1 else title
 
 
-def _step(network: Network, owners: list[Region]) -> Step | None:
+def _computed(region: Region) -> str:
+    """As `printed`, of a network whose blocks are looked through: what a block's author wrote in its parameters, as its
+    first copy has it, with … where the others have it otherwise."""
+    if region.kind != "repeat" or region.children[0].kind != "block":
+        return printed(region)
+    copies = [re.sub(r"^([A-Za-z_]\w*)/\d+", r"\1", printed(c, labelled=False)) for c in region.children]
+    stride = re.match(r"[A-Za-z_]\w*(/\d+)", printed(region.children[0], labelled=False))
+    title = copies[0] if len({*copies}) == 1 else f"{copies[0].removesuffix(')')}…)"
+    times = f" x{len(copies)}" if len(copies) > 1 else ""
+    label = f" as {printable(region.label)}" if region.label else ""
+    return f"{title}{times}{stride[1] if stride else ''}{label}"
+
+
+def _step(network: Network, owners: list[Region], opened: frozenset[str]) -> Step | None:
     if not owners:
         return None
     costs = [network.cost(owner) for owner in owners]
     node = network.nodes[owners[-1].output]
     return Step(
-        title="; ".join(_titles(owners)),
+        title="; ".join(_titles(owners, opened)),
         output=node.shape,
         params=sum(cost[0] for cost in costs),
         macs=sum(cost[2] for cost in costs),

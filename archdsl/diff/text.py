@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
@@ -15,6 +16,8 @@ from archdsl.summary import bytes_text, cut, field_text, shape_text, size
 from archdsl.symbolic import Dim
 
 SIGNS = {"same": " ", "changed": "~", "gone": "-", "new": "+"}
+COLUMNS = 118
+"""Of lines that can be broken or shortened."""
 WIDEST = 44
 """Cells of a step's title."""
 MOST_LINES = 40
@@ -29,7 +32,7 @@ def to_text(difference: Difference) -> str:
 def _lines(difference: Difference) -> Iterator[str]:
     a, b = difference.a, difference.b
     yield printable(f"{a.name} → {b.name}")
-    yield headline(difference)
+    yield from _wrapped(headline(difference), "")
     if difference.same:
         return
     yield ""
@@ -130,9 +133,11 @@ def note(entry: Entry) -> str:
     return entry.words
 
 
-def _titles(entry: Entry, side: int) -> str:
-    """Steps as written: the first, and the last of several."""
+def _titles(entry: Entry, side: int, brief: bool = False) -> str:
+    """Steps as written: the first, and the last of several unless it is to be brief."""
     found = list(dict.fromkeys(titles[side] for titles in entry.titles))
+    if brief and len(found) > 1:
+        return f"{cut(found[0], 24)} …"
     shown = [cut(title, 40) for title in (found if len(found) < 3 else (found[0], found[-1]))]
     return (", " if len(found) < 3 else " … ").join(shown)
 
@@ -153,19 +158,25 @@ def _inside(found: Sequence[Entry], blocks: Mapping[tuple[str, str], int]) -> It
             if count > 1
             else f"in {' → '.join(dict.fromkeys(place))}"
         )
-        lines = []
-        for entry in told:
-            titles = dict.fromkeys(_titles(entry, side) for side in (0, 1))
-            often = f"{len(entry.changes)} of them" if len(entry.changes) < entry.of else ""
-            sign = " " if entry.is_consequence else SIGNS[entry.kind]
-            lines.append((f"{sign} {entry.name}", " → ".join(filter(None, titles)), entry.words, often))
-        wide = [max(map(width, column)) for column in zip(*lines, strict=True)]
-        yield from _limited(
-            [
-                "  ".join(cell + " " * (w - width(cell)) for cell, w in zip(line, wide, strict=True))
-                for line in lines
-            ]
-        )
+        lines = _columns([_entry(entry, brief=False) for entry in told])
+        if max(map(width, lines)) > COLUMNS:
+            lines = _columns([_entry(entry, brief=True) for entry in told])
+        yield from _limited(lines)
+
+
+def _entry(entry: Entry, brief: bool) -> tuple[str, ...]:
+    titles = dict.fromkeys(_titles(entry, side, brief) for side in (0, 1))
+    often = f"{len(entry.changes)} of them" if len(entry.changes) < entry.of else ""
+    sign = " " if entry.is_consequence else SIGNS[entry.kind]
+    return f"{sign} {entry.name}", " → ".join(filter(None, titles)), entry.words, often
+
+
+def _columns(lines: Sequence[tuple[str, ...]]) -> list[str]:
+    wide = [max(map(width, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(cell + " " * (w - width(cell)) for cell, w in zip(line, wide, strict=True)).rstrip()
+        for line in lines
+    ]
 
 
 def _limited(lines: Sequence[str], most: int = MOST_LINES) -> Iterator[str]:
@@ -194,7 +205,11 @@ def _weights(difference: Difference) -> Iterator[str]:
         yield f"  {len(weights.renamed):,} of them under another name: {_names([f'{t.a} → {t.b}' for t in weights.renamed][:1])}"
     for what, tensors in told:
         if tensors:
-            yield f"  {len(tensors):,} {what}: {_names(_summed(tensors))}"
+            yield from _wrapped(f"  {len(tensors):,} {what}: {_names(_summed(tensors))}", "    ")
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _summed(tensors: Sequence[Tensor]) -> list[str]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from archdsl.diff.compare import Change, Difference, Kind
+from archdsl.diff.compare import Change, Difference, Kind, printed
+from archdsl.render import printable
 from archdsl.summary import shape_text
 
 MANY = {2.0: "twice", 0.5: "half", 3.0: "three times", 4.0: "four times"}
 MOST_KINDS = 4
+"""Kinds of layers, and of changes, that a headline counts."""
 SHOWN = 3
 """Values of one kind that are listed."""
 
@@ -39,31 +42,49 @@ class Entry:
 
     @property
     def words(self) -> str:
-        """`twice as wide`, `kernel 3 → 5`"""
-        said = []
-        for name in dict.fromkeys(name for change in self.changes for name in change.values):
-            said.append(
-                _values(name, [change.values[name] for change in self.changes if name in change.values])
-            )
-        for before, now in dict.fromkeys(pair for change in self.changes for pair in change.other_layers):
-            word = f"{before} → {now}" if before and now else f"no {before}" if before else f"{now} added"
-            said.append(word)
-        came = [change.reads for change in self.changes if change.reads]
-        if came:
+        """`twice as wide`, `kernel 3 → 5`; `kernel 3 → 5 (2 of them)` where not all of them changed so."""
+        said: dict[str, int] = {}
+        for name in dict.fromkeys(name for change in self.changes for name in told(change)):
+            pairs = [told(change)[name] for change in self.changes if name in told(change)]
+            said[_values(name, pairs)] = len(pairs)
+        swaps = Counter(word for change in self.changes for word in swapped(change))
+        said.update(swaps)
+        if self.is_consequence:
+            came = [change.reads for change in self.changes if change.reads]
             channels = [(one[0], other[0]) for one, other in came if one[0] != other[0]]
-            if len(channels) == len(came):
-                said.append(_values("channels in", channels))
-            else:
-                shapes = [(shape_text(one), shape_text(other)) for one, other in came]
-                said.append(f"reads {_listed(shapes)}")
-        return ", ".join(dict.fromkeys(said))
+            shapes = [(shape_text(one), shape_text(other)) for one, other in came]
+            if came:
+                alike = len(channels) == len(came)
+                said[_values("channels in", channels) if alike else f"reads {_listed(shapes)}"] = len(came)
+        every = len(self.changes)
+        return ", ".join(f"{word} ({count} of them)" if count < every else word for word, count in said.items())
+
+
+def told(change: Change) -> Mapping[str, tuple[Any, Any]]:
+    """Arguments that are worth a word: a bias that a norm replaces is told with the norm."""
+    if "bias" in change.values and any("bn" in pair for pair in change.other_layers):
+        return {name: pair for name, pair in change.values.items() if name != "bias"}
+    return change.values
+
+
+def swapped(change: Change) -> Iterator[str]:
+    """`relu → silu`, `bn in place of the bias`"""
+    bias = change.values.get("bias")
+    for before, now in change.other_layers:
+        if bias == (True, False) and (before, now) == ("", "bn"):
+            yield "bn in place of the bias"
+        elif bias == (False, True) and (before, now) == ("bn", ""):
+            yield "a bias in place of bn"
+        else:
+            yield f"{before} → {now}" if before and now else f"no {before}" if before else f"{now} added"
 
 
 def entries(changes: Iterable[Change], blocks: Mapping[tuple[str, str], int]) -> list[Entry]:
     """Changes put together, in the order of the text. blocks: as a Difference has them."""
     found: dict[object, Entry] = {}
     for change in changes:
-        key = (change.kind, change.place, change.name, frozenset(change.values), change.other_layers)
+        own = bool(change.values or change.other_layers)
+        key = (change.kind, change.place, change.name, own)
         if key not in found:
             of = blocks.get(change.place, 0) if change.place else 0
             found[key] = Entry(change.kind, change.place, change.name, of=of)
@@ -83,20 +104,69 @@ def headline(difference: Difference) -> str:
     if difference.wired_alike:
         return f"the same {total:,} layers, wired alike{_main_change(difference)}"
     gone, new = len(a.layers) - difference.together, total - difference.together
+    copies = _more_copies(difference)
+    if copies:
+        return f"all {len(a.layers):,} layers of {printable(a.name)}, and {new:,} more: {copies}{_main_change(difference)}"
     counts = [
-        f"{gone:,} gone{_kinds(difference, 0)}" if gone else "",
-        f"{new:,} new{_kinds(difference, 1)}" if new else "",
+        f"{gone:,} gone ({_kinds(difference, 0)})" if gone else "",
+        f"{new:,} new ({_kinds(difference, 1)})" if new else "",
     ]
     counts.append(f"{len(difference.rewired):,} wired otherwise" if difference.rewired else "")
-    return f"{difference.together:,} layers of {total:,} are in both; {', '.join(filter(None, counts))}"
+    often = _often(difference)
+    return (
+        f"{difference.together:,} layers of {total:,} are in both; {', '.join(filter(None, counts))}"
+        f"{f'; {often}' if often else ''}"
+    )
+
+
+def _more_copies(difference: Difference) -> str:
+    """`17 bottleneck(256) in c4`, where the second network is the first with more copies of steps that it has; else
+    nothing."""
+    found: Counter[str] = Counter()
+    for row in difference.rows:
+        if row.b is None or row.gone or row.new and row.a is None:
+            return ""
+        for pair in row.pairs:
+            if pair.a is None and pair.b is not None:
+                label = f" in {printable(pair.b.label)}" if pair.b.label else ""
+                found[printed(pair.b, labelled=False) + label] += 1
+            elif any(inside.a is None or inside.b is None for inside in pair.walk()):
+                return ""
+        if any(change.other_layers for change in row.changes):
+            return ""
+    if difference.rewired or any(change.other_layers for change in difference.changes):
+        return ""
+    return _series([f"{count} {title}" for title, count in found.items()])
 
 
 def _kinds(difference: Difference, side: int) -> str:
-    """Of the layers that only one network has, where they are of few kinds: ` (bn, relu)`."""
+    """Of the layers that only one network has: `49 bn, 49 relu`."""
     known = {pair[side] for found in difference.pair.walk() for pair in found.nodes}
     nodes = (difference.a, difference.b)[side].nodes
-    kinds = dict.fromkeys(node.kind for index, node in enumerate(nodes) if index not in known)
-    return f" ({', '.join(kinds)})" if len(kinds) <= MOST_KINDS else ""
+    found = [node.kind for index, node in enumerate(nodes) if index and index not in known]
+    kinds = Counter(kind for kind in found if kind != "identity") or Counter(found)  # what computes something
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    shown = [f"{count:,} {kind}" for kind, count in kinds.most_common(MOST_KINDS)]
+    return ", ".join(shown) + (", others" if len(kinds) > MOST_KINDS else "")
+
+
+def _often(difference: Difference) -> str:
+    """What happened most often to what both have: `relu6 → silu in 34, se added in 15`."""
+    found: Counter[str] = Counter()
+    for change in (*difference.changes, *(c for row in difference.rows for c in row.changes)):
+        if change.kind != "changed" and change.name:
+            found[f"{change.name} added" if change.kind == "new" else f"no {change.name}"] += 1
+        found.update(swapped(change))
+        for name, (before, now) in told(change).items():
+            wide = name in ("channels", "features")
+            found["another width" if wide else f"{name} {value(before)} → {value(now)}"] += 1
+    shown = [f"{words} in {count:,}" for words, count in found.most_common(MOST_KINDS) if count > 1]
+    return _series(shown)
+
+
+def _series(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def _main_change(difference: Difference) -> str:
@@ -108,7 +178,8 @@ def _main_change(difference: Difference) -> str:
     arguments = list(dict.fromkeys(name for change in own for name in change.values))
     if {*arguments} <= {"channels", "features"} and not any(c.other_layers for c in own):
         said = _values("channels", [pair for change in own for pair in change.values.values()])
-        return f"; {_whose(difference, own)} {'is' if len(own) == 1 else 'are'} {said}"
+        verb = ("has", "have") if said.startswith("width") else ("is", "are")
+        return f"; {_whose(difference, own)} {verb[len(own) > 1]} {said}"
     kinds = dict.fromkeys(after or before for change in own for before, after in change.other_layers)
     said = (
         f"another {' and '.join([*arguments, *kinds])}"
