@@ -158,6 +158,26 @@ def test_the_headline_says_what_the_papers_say(a: str, b: str, says: str) -> Non
     assert headline(zoo(a, b)) == says
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "says"),
+    [
+        ("conv3-8; gap; fc-2", "conv3-8; maxpool; gap; fc-2", "all 5 layers of net, and 1 more: 1 maxpool"),
+        ("conv3-8; gap; fc-2", "conv3-16; gap; fc-2", "the same 5 layers, wired alike; conv3-8 is twice as wide"),
+        (
+            "conv3-8; maxpool; gap; fc-2",
+            "conv3-8; gap; dropout(0.5); fc-2",
+            "5 layers of 6 are in both; 1 gone (maxpool), 1 new (dropout)",
+        ),
+        ("relu", "relu; tanh", "all 1 layer of net, and 1 more: 1 tanh"),
+        ("tanh", "relu", "0 layers of 1 are in both"),
+    ],
+)
+def test_the_headline_of_small_changes(a: str, b: str, says: str) -> None:
+    found = texts(arch(a), arch(b))
+    check(found)
+    assert says in headline(found)
+
+
 def test_stages_keep_their_partners() -> None:
     """Of another length, too, and where the number of channels agrees elsewhere by chance."""
     rows = [(row.a and row.a.title, row.b and row.b.title) for row in zoo("densenet121", "densenet169").rows]
@@ -338,6 +358,8 @@ def test_exit_codes_and_formats(
     capsys.readouterr()
     assert run("vgg16", "vgg19", "--format", "json") == 1
     assert json.loads(capsys.readouterr().out)["layers_in_both"] == 38
+    assert run("vgg16", "vgg19", "-o", "d.json") == 1 and json.loads(Path("d.json").read_text())
+    assert run("vgg16", "vgg19", "-o", "e.html") == 1 and Path("e.html").read_text().startswith("<!doctype html>")
     assert run("vgg16", "vgg19", "--format", "html", "-o", "d.html") == 1
     assert run("vgg16", "vgg13", "--format", "html", "-o", "d.html") == 1  # over its own
     Path("mine.html").write_text("<p>mine")

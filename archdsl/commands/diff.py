@@ -40,7 +40,10 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--root", metavar="DIR", help="folder that `use` may read (default: the spec's own)")
     of_force(parser)
     parser.add_argument(
-        "--format", choices=FORMATS, default="text", metavar="FORMAT", help="text (default), json or html"
+        "--format",
+        choices=FORMATS,
+        metavar="FORMAT",
+        help="text, json or html (default: as FILE.json or FILE.html says, else text)",
     )
     parser.add_argument("-o", dest="output", metavar="FILE", help="write to a file, not to standard output")
     parser.add_argument("a", metavar="A")
@@ -51,20 +54,22 @@ def run(args: Namespace) -> int:
     from archdsl.diff import data, html, text
     from archdsl.diff.compare import compare
 
+    ending = (args.output or "").rpartition(".")[2].lower()
+    form = args.format or (ending if ending in FORMATS else "text")
     if args.a == args.b == "-":
         raise Unusable("only one of the two can be standard input")
     if args.output is not None:
-        ours = {"text": r"\S+ → ", "json": r'\{\s+"a": ', "html": html.MARKER}[args.format]
+        ours = {"text": r"\S+ → ", "json": r'\{\s+"a": ', "html": html.MARKER}[form]
         for spec in (args.a, args.b):
             refuse_others(args.output, spec, args.force, ours)
     with ExitStack() as stack:
         difference = compare(*(_network(spec, args, stack) for spec in (args.a, args.b)))
-    told = {"text": text.to_text, "json": data.to_json, "html": html.to_html}[args.format](difference)
+    told = {"text": text.to_text, "json": data.to_json, "html": html.to_html}[form](difference)
     if args.output is not None:
         write(args.output, f"{told.rstrip()}\n")
         print(printable(f"wrote {args.output}"))
     else:
-        print(_coloured(told) if args.format == "text" and color(args, sys.stdout) else told)
+        print(_coloured(told) if form == "text" and color(args, sys.stdout) else told)
     return CLEAN if difference.same else FINDINGS
 
 

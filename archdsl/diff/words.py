@@ -104,9 +104,9 @@ def headline(difference: Difference) -> str:
     if difference.wired_alike:
         return f"the same {total:,} layers, wired alike{_main_change(difference)}"
     gone, new = len(a.layers) - difference.together, total - difference.together
-    copies = _more_copies(difference)
-    if copies:
-        return f"all {len(a.layers):,} layers of {printable(a.name)}, and {new:,} more: {copies}{_main_change(difference)}"
+    more = _more_steps(difference)
+    if more:
+        return f"all {_count(len(a.layers), 'layer')} of {printable(a.name)}, and {new:,} more: {more}{_main_change(difference)}"
     counts = [
         f"{gone:,} gone ({_kinds(difference, 0)})" if gone else "",
         f"{new:,} new ({_kinds(difference, 1)})" if new else "",
@@ -114,17 +114,16 @@ def headline(difference: Difference) -> str:
     counts.append(f"{len(difference.rewired):,} wired otherwise" if difference.rewired else "")
     often = _often(difference)
     return (
-        f"{difference.together:,} layers of {total:,} are in both; {', '.join(filter(None, counts))}"
+        f"{_count(difference.together, 'layer')} of {total:,} {'is' if difference.together == 1 else 'are'} in both; {', '.join(filter(None, counts))}"
         f"{f'; {often}' if often else ''}"
     )
 
 
-def _more_copies(difference: Difference) -> str:
-    """`17 bottleneck(256) in c4`, where the second network is the first with more copies of steps that it has; else
-    nothing."""
+def _more_steps(difference: Difference) -> str:
+    """`17 bottleneck(256) in c4`, where the second network is the first with a few steps more; else nothing."""
     found: Counter[str] = Counter()
     for row in difference.rows:
-        if row.b is None or row.gone or row.new and row.a is None:
+        if row.b is None or row.gone:
             return ""
         for pair in row.pairs:
             if pair.a is None and pair.b is not None:
@@ -136,7 +135,7 @@ def _more_copies(difference: Difference) -> str:
             return ""
     if difference.rewired or any(change.other_layers for change in difference.changes):
         return ""
-    return _series([f"{count} {title}" for title, count in found.items()])
+    return _series([f"{count} {title}" for title, count in found.items()]) if len(found) <= MOST_KINDS else ""
 
 
 def _kinds(difference: Difference, side: int) -> str:
@@ -190,7 +189,9 @@ def _main_change(difference: Difference) -> str:
 
 
 def _whose(difference: Difference, changes: Sequence[Change]) -> str:
-    """`conv1 and conv2 of every bottleneck`, `6 layers`"""
+    """`conv1 and conv2 of every bottleneck`, `6 layers`, `conv3-64`"""
+    if len(changes) == 1 and changes[0].place is None:
+        return changes[0].titles[0]
     places, names = {c.place for c in changes}, list(dict.fromkeys(c.name for c in changes))
     place = places.pop() if len(places) == 1 else None
     if place is None or len(names) > 3 or len(changes) != len(names) * difference.blocks[place]:
