@@ -483,16 +483,18 @@ def _one(diagnostic: Diagnostic, pen: _Pen) -> list[str]:
 
 
 def to_text(diagnostics: Iterable[Diagnostic], *, color: bool = False) -> str:
-    """Every finding with its place in the text, and a closing line if there were errors."""
+    """Every finding with its place in the text, and a closing line that counts them and says where to read more."""
     found = list(diagnostics)
     pen = _Pen(color)
     parts = ["\n".join(_one(diagnostic, pen)) for diagnostic in found]
     errors = [diagnostic.code for diagnostic in found if diagnostic.severity == "error"]
-    if errors:
+    if found:
         warnings = len(found) - len(errors)
-        count = _count(len(errors), "error") + (f", {_count(warnings, 'warning')}" if warnings else "")
-        which = "it" if len(errors) == 1 else "one of them"
-        parts.append(f"{pen('strong', count)}; for more on {which}: archdsl explain {errors[0]}")
+        counts = [_count(len(errors), "error")] if errors else []
+        counts += [_count(warnings, "warning")] if warnings else []
+        which = "it" if len(errors or found) == 1 else "one of them"
+        code = errors[0] if errors else found[0].code
+        parts.append(f"{pen('strong', ', '.join(counts))}; for more on {which}: archdsl explain {code}")
     return "\n\n".join(parts)
 
 

@@ -124,9 +124,14 @@ def test_check_folders(run: Run) -> None:
 def test_warnings_alone_are_clean(run: Run) -> None:
     code, out, _ = run("check", write("warns.arch", WARNS))
     assert code == 0
-    assert (
-        out.startswith("warning[L101]") and "warns.arch: warns 260 parameters" in out and "explain" not in out
-    )
+    assert out.startswith("warning[L101]") and "warns.arch: warns 260 parameters" in out
+    assert "1 warning; for more on it: archdsl explain L101\n" in out
+
+
+def test_files_without_a_network(run: Run) -> None:
+    write("blocks.arch", "block unit(f) { conv3-f }\n"), write("empty.arch", "")
+    code, out, _ = run("check", "blocks.arch", "empty.arch")
+    assert code == 0 and "blocks.arch: blocks only\nempty.arch: nothing in it\n2 files" in out
 
 
 def test_check_formats(run: Run) -> None:

@@ -338,7 +338,7 @@ def test_colour_only_adds_escapes() -> None:
 def test_the_closing_line_counts() -> None:
     one, warning = error(None), error(None, code="L101", severity="warning")
     assert to_text([]) == ""
-    assert to_text([warning]) == "warning[L101]: it does not fit"
+    assert to_text([warning]) == "warning[L101]: it does not fit\n\n1 warning; for more on it: archdsl explain L101"
     assert to_text([one]).endswith("\n\n1 error; for more on it: archdsl explain A201")
     assert to_text([warning, one, one]).endswith(
         "\n\n2 errors, 1 warning; for more on one of them: archdsl explain A201"

@@ -67,7 +67,8 @@ def run(args: Namespace) -> int:
         if any(diagnostic.severity == "error" for diagnostic in checked.diagnostics):
             continue
         networks = [f"{network.name} {figures(network)}" for network in checked.networks]
-        lines.extend(f"{source.name}: {words}" for words in networks or ["blocks only"])
+        without = "blocks only" if checked.module.definitions else "nothing in it"
+        lines.extend(f"{source.name}: {words}" for words in networks or [without])
     diagnostics = list(found.values())
     _show(diagnostics, args)
     if args.format == "text" and not args.quiet:
