@@ -255,6 +255,23 @@ def test_an_error_is_marked_told_and_mended(opened: Any) -> None:
     assert "stale" not in (opened.locator("#drawing").get_attribute("class") or "")
 
 
+def test_before_the_first_picture_the_page_says_what_it_waits_for(page: Any) -> None:
+    with ViewServer(Spec(Source("tiny.arch", TEXT.replace("maxpool", "maxpol")))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            page.goto(server.url)
+            page.locator("#findings li").wait_for()
+            said = "getComputedStyle(drawing, '::before').content"
+            assert "first text that has no error" in page.evaluate(said)
+            page.locator("#findings button").click()
+            page.wait_for_selector("#drawing svg")
+            assert page.evaluate(said) == "none"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test_places_hold_behind_an_emoji(opened: Any) -> None:
     typed(opened, "# 😀😀\n" + TEXT.replace("maxpool", "maxpol"))
     opened.locator("#findings li").wait_for()
