@@ -517,6 +517,12 @@ def test_drawing_loads_no_torch(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True)
 
 
+def test_copies_that_differ_in_a_drop_paths_rate_are_drawn_once() -> None:
+    found = [item for item in items(scene(archdsl.load("convnext_tiny")).chain) if isinstance(item, Frame)]
+    counts = [item.count for item in found if item.title.startswith("convnext(")]
+    assert counts == [1, 2, 3, 9, 3]  # 3, 3, 9, 3; the first one of all has no drop path
+
+
 @pytest.mark.parametrize("text", ["vgg16", "densenet121", "{ relu; tanh } x2", "conv3-8; { conv3-8; relu } x3"])
 def test_the_legend_stays_inside(text: str) -> None:
     network = archdsl.loads(f"input 3x8x8; {text}") if " " in text else archdsl.load(text)

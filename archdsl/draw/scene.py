@@ -343,6 +343,10 @@ def _without_count(title: str) -> tuple[str, str]:
 
 def _look(network: Network, region: Region) -> tuple[object, ...]:
     """Equal for two copies that are drawn alike: their steps and layers, whatever the sizes."""
-    inside = tuple((child.title, _look(network, child)) for child in region.children)
+    # What is inside a residual says it all; its own arguments may tell the copies' numbers, as a drop path's rate.
+    inside = tuple(
+        (child.kind if child.kind == "residual" else child.title, _look(network, child))
+        for child in region.children
+    )
     kinds = tuple(node.kind for node in network.nodes[region.start : region.stop])
     return (region.kind, kinds, inside)
