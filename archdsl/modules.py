@@ -40,12 +40,17 @@ class Files:
         """The tree of a text and what is wrong with its syntax."""
         return parse(source)
 
+    def library_block(self, name: str) -> tuple[syntax.Definition, Module] | None:
+        """A block of the library with the module that defines it."""
+        return library_block(name)
+
 
 @dataclass(eq=False)
 class Module:
     """One text: its tree, what it defines and imports, and what was found wrong while reading it.
 
-    definitions: own blocks and archs; imported: those of used files, with the module each belongs to.
+    definitions: own blocks and archs; imported: those of used files, with the module each belongs to; files: where the
+    library's blocks are read, too.
     """
 
     source: Source
@@ -57,6 +62,7 @@ class Module:
     imported: dict[str, tuple[syntax.Definition, Module]] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     uses: list[Module] = field(default_factory=list)
+    files: Files = field(default_factory=Files)
 
     @property
     def archs(self) -> list[syntax.Arch]:
@@ -100,7 +106,7 @@ def _load(
     source: Source, path: Path | None, root: Path | None, files: Files, seen: dict[Path, Module], depth: int
 ) -> Module:
     tree, diagnostics = files.parse(source)
-    module = Module(source, tree, path, root, diagnostics=list(diagnostics))
+    module = Module(source, tree, path, root, diagnostics=list(diagnostics), files=files)
     if path is not None:
         seen[path] = module
     statements = tree.statements if tree else ()
@@ -255,7 +261,12 @@ def read_text(path: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _library_module(path: Path, stamp: tuple[int, int]) -> Module:
-    module = load_module(Source(f"lib/{path.name}", read_text(path), path), path, specs_root())
+    return load_library(Source(f"lib/{path.name}", read_text(path), path), path, Files())
+
+
+def load_library(source: Source, path: Path, files: Files) -> Module:
+    """The module of a library block's text."""
+    module = load_module(source, path, specs_root(), files)
     for one in module.everywhere():
         one.is_library = True
     return module

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from archdsl import syntax
 from archdsl.combinators import COMBINATORS
 from archdsl.diagnostics import Diagnostic, Fix, did_you_mean
-from archdsl.modules import Module, library_block, library_names
+from archdsl.modules import Module, library_names
 from archdsl.ops import LAYERS
 from archdsl.ops.base import Op
 from archdsl.source import Span
@@ -81,7 +81,7 @@ def resolve(head: syntax.Name | syntax.Reference | None, module: Module) -> Targ
     split = _HEAD.match(name)
     if split and (split[1] in LAYERS or split[1] in COMBINATORS):
         return _with_kernel(head, split[1], split[2])
-    block = library_block(name)
+    block = module.files.library_block(name)
     if block is not None:
         return Target("block", definition=block[0], module=block[1])
     return _unknown(head, split[1] if split else name, split[2] if split else "", module)

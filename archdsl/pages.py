@@ -9,7 +9,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from archdsl.combinators import COMBINATORS
-from archdsl.modules import library_block, library_names
+from archdsl.modules import Files, library_block, library_names
 from archdsl.ops import LAYERS
 from archdsl.ops.base import LIMIT
 
@@ -20,8 +20,9 @@ def stem_of(name: str) -> str:
     return name if known else re.sub(r"[0-9]+(x[0-9]+)?$", "", name)
 
 
-def page(name: str) -> str | None:
-    """What a layer or a combinator is, what it takes, and examples; of a library block its text. None of another."""
+def page(name: str, files: Files | None = None) -> str | None:
+    """What a layer or a combinator is, what it takes, and examples; of a library block its text, as `files` has it, or
+    the disk. None of another."""
     stem = stem_of(name)
     if stem in LAYERS:
         layer = LAYERS[stem]
@@ -31,7 +32,7 @@ def page(name: str) -> str | None:
     if stem in COMBINATORS:
         options, positional = COMBINATORS[stem].options, COMBINATORS[stem].positional
         return "\n".join(layer_page(stem, options.__doc__, options, positional, {}, ()))
-    block = library_block(name)
+    block = (files or Files()).library_block(name)
     return block[1].source.text.rstrip() if block is not None else None
 
 

@@ -225,6 +225,22 @@ async def test_unsaved_text_of_a_used_file(client: Client) -> None:
     await user.close()
 
 
+async def test_unsaved_text_of_a_library_block(client: Client) -> None:
+    user, block = (
+        Editor(client, "untitled:user"),
+        Editor(client, (SPECS / "lib" / "bottleneck.arch").as_uri()),
+    )
+    assert await user.open("arch net { input 64x8x8; bottleneck(16) }\n") == []
+    text = (SPECS / "lib" / "bottleneck.arch").read_text(encoding="utf-8")
+    assert await block.open(text) == []
+    line = next(i for i, one in enumerate(text.splitlines()) if one.startswith("block bottleneck"))
+    await block.type(line, len("block "), "x", erase=1)
+    await user.until(lambda found: "A101" in {d.code for d in found})
+    await block.close()
+    await user.until(lambda found: found == [])
+    await user.close()
+
+
 async def test_symbols_of_the_workspace(client: Client) -> None:
     found = await client.workspace_symbol_async(types.WorkspaceSymbolParams("inception_resnet_v2"))
     assert "inception_resnet_v2" in {symbol.name for symbol in found or ()}

@@ -243,9 +243,11 @@ def test_hover() -> None:
     )
 
 
-def offered(text: str, path: Path | None = None, snippets: bool = False) -> dict[str, types.CompletionItem]:
+def offered(
+    text: str, path: Path | None = None, snippets: bool = False, buffers: Buffers | None = None
+) -> dict[str, types.CompletionItem]:
     text, offset = marked(text)
-    return {i.label: i for i in completion.complete(analysed(text, path), text, offset, snippets)}
+    return {i.label: i for i in completion.complete(analysed(text, path, buffers), text, offset, snippets)}
 
 
 def test_completion_of_steps() -> None:
@@ -259,7 +261,7 @@ def test_completion_of_steps() -> None:
         found["conv"].insert_text == "conv${1:3}-${2:64}"
         and found["concat"].insert_text == "concat [ $1 | $0 ]"
     )
-    page = completion.resolve(found["conv"], [types.MarkupKind.Markdown]).documentation
+    page = completion.resolve(found["conv"], Buffers(), [types.MarkupKind.Markdown]).documentation
     assert isinstance(page, types.MarkupContent) and "LeCun" in page.value
     plain = offered(HEAD + "  ‸\n}", snippets=False)
     assert all("$" not in (i.insert_text or "") and i.insert_text_format is None for i in plain.values())
@@ -416,6 +418,56 @@ def test_across_files_and_unsaved_buffers(tmp_path: Path) -> None:
     found = symbols.workspace(buffers, [tmp_path], "old", "utf-16")
     assert [s.container_name for s in found] == ["lib.arch"]
     assert {s.name for s in symbols.workspace(buffers, [tmp_path], "o", "utf-16")} == {"old", "one", "two"}
+
+
+def test_a_library_block_that_is_not_saved(tmp_path: Path) -> None:
+    """What a block of the library says in the editor counts in every spec that calls it, and on its page."""
+    path = specs_root().resolve() / "lib" / "bottleneck.arch"
+    text = path.read_text(encoding="utf-8")
+    user = tmp_path / "net.arch"
+    user.write_text("arch net { input 64x8x8\n  bottleneck(16)\n}\n")
+    buffers = Buffers()
+
+    def net() -> Analysis:
+        return analysed(user.read_text(), user, buffers)
+
+    saved = all_hints(net())
+    assert saved == {"bottleneck(16)": "→ 64x8x8"}
+    analysed("# Wide.\n" + text.replace("4*f", "8*f").replace("residual {", "dropout; {"), path, buffers)
+    assert all_hints(net()) == {"bottleneck(16)": "→ 128x8x8"}
+    offset = net().text.index("bottleneck") + 1
+    defined = navigation.definition(net(), offset)
+    line = text[: text.index("\nblock")].count("\n") + 2
+    assert defined is not None and defined.range.start.line == line
+    shown = hover.hover(net(), offset)
+    assert shown is not None and "# Wide." in shown.contents.value
+    item = next(
+        item
+        for item in completion.complete(net(), net().text, offset - 1, True)
+        if item.label == "bottleneck"
+    )
+    assert "# Wide." in str(completion.resolve(item, buffers, [types.MarkupKind.Markdown]).documentation)
+
+    broken = analysed(text.replace("{", "((", 1), path, buffers)
+    assert broken.diagnostics and all_hints(net()) == saved, "a block that can't be read is as it was saved"
+    own = analysed(text, path, buffers)
+    place = text.index("bottleneck(")
+    used = navigation.references(own, place, [tmp_path], declaration=False)
+    assert [location.uri for location in used] == [uri_of(user)]
+    with pytest.raises(navigation.Refused, match="its file's name"):
+        navigation.rename(own, place, "other", [tmp_path])
+    edit = navigation.rename(own, text.index("f,"), "width", [tmp_path])
+    assert "block bottleneck(width, s=1) {" in edited(text, edits_of(edit, uri_of(path)))
+
+
+def test_files_that_were_never_saved(tmp_path: Path) -> None:
+    buffers = Buffers()
+    analysed("block f(k) { conv3-k }\n", tmp_path / "new.arch", buffers)
+    user = analysed('use "new.arch"\narch net { input 3x8x8; f(8) }\n', tmp_path / "net.arch", buffers)
+    assert user.diagnostics == () and "→ 8x8x8" in all_hints(user).values()
+    defined = navigation.definition(user, 6)
+    assert defined is not None and defined.uri == uri_of(tmp_path / "new.arch")
+    assert set(offered('use "‸"', tmp_path / "third.arch", buffers=buffers)) == {"new.arch", "net.arch"}
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""The texts that are open, and what has been read of the others: unsaved buffers count wherever a `use` reaches them."""
+"""The texts that are open, and what has been read of the others: unsaved buffers count wherever another text reaches."""
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -11,8 +11,9 @@ from lsprotocol.types import TextDocumentContentChangeEvent, TextDocumentContent
 from archdsl import syntax
 from archdsl.diagnostics import Diagnostic
 from archdsl.lsp.positions import Lines
-from archdsl.modules import Files, read_text
+from archdsl.modules import Files, Module, load_library, read_text
 from archdsl.parse import parse
+from archdsl.resources import library_root
 from archdsl.source import Source
 
 MOST_FILES = 200
@@ -52,7 +53,7 @@ class _Read:
 
 
 class Buffers(Files):
-    """Open texts by URI, and what `use` reads: a buffer where the file is open, else the disk.
+    """Open texts by URI, and what other texts read: a buffer where the file is open, else the disk.
 
     A text that is read again, and is as it was, is the same Source with the same tree.
     """
@@ -60,6 +61,7 @@ class Buffers(Files):
     def __init__(self) -> None:
         self.open: dict[str, Buffer] = {}
         self._read: dict[tuple[Path | None, str], _Read] = {}  # of each file as it was last
+        self._library: dict[str, Module] = {}  # the blocks, while one of them is open
 
     def at(self, path: Path) -> Buffer | None:
         """The buffer of a file that is open."""
@@ -79,9 +81,36 @@ class Buffers(Files):
             kept = self._read[path, name] = _Read(Source(name, text, path))
         return kept.source
 
+    def library_block(self, name: str) -> tuple[syntax.Definition, Module] | None:
+        """A block of the library as it is in the editor; where that is broken, as it is on the disk."""
+        if not any(is_library(buffer.path) for buffer in self.open.values()):
+            return super().library_block(name)
+        path = _library() / f"{name}.arch"
+        try:
+            source = self.source(path, f"lib/{path.name}")
+        except (OSError, UnicodeDecodeError, ValueError):
+            return None
+        module = self._library.get(name)
+        if module is None or module.source is not source:
+            module = self._library[name] = load_library(source, path, self)
+        if any(d.severity == "error" for d in module.diagnostics):
+            return super().library_block(name)
+        definition = module.definitions.get(name)
+        return (definition, module) if definition is not None else None
+
     def parse(self, source: Source) -> tuple[syntax.File | None, tuple[Diagnostic, ...]]:
         kept = self._read.get((source.path, source.name))
         return kept.parsed if kept is not None and kept.source is source else parse(source)
+
+
+@cache
+def _library() -> Path:
+    return library_root().resolve()
+
+
+def is_library(path: Path | None) -> bool:
+    """Whether a file holds a block that every spec sees without a `use`."""
+    return path is not None and path.parent == _library()
 
 
 def path_of(uri: str) -> Path | None:

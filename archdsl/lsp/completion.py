@@ -13,9 +13,10 @@ from archdsl import syntax
 from archdsl.checks import FIGURES
 from archdsl.combinators import COMBINATORS
 from archdsl.lsp.analysis import Analysis
+from archdsl.lsp.buffers import Buffers
 from archdsl.lsp.context import Context, Scope, context_at, scope_at
 from archdsl.lsp.markup import Formats, printed
-from archdsl.modules import library_block, library_names
+from archdsl.modules import library_names
 from archdsl.names import signature
 from archdsl.ops import LAYERS
 from archdsl.ops.base import written
@@ -74,10 +75,10 @@ def complete(analysis: Analysis, text: str, offset: int, snippets: bool) -> list
     return list(made)
 
 
-def resolve(item: types.CompletionItem, formats: Formats) -> types.CompletionItem:
+def resolve(item: types.CompletionItem, buffers: Buffers, formats: Formats) -> types.CompletionItem:
     """The item with the page that `archdsl layers` prints."""
     name = item.data.get("page") if isinstance(item.data, dict) else None
-    text = page(name) if isinstance(name, str) else None
+    text = page(name, buffers) if isinstance(name, str) else None
     if text is not None:
         item.documentation = printed(text, formats)
     return item
@@ -117,7 +118,7 @@ def _steps(analysis: Analysis, snippets: bool, outside: bool) -> Iterator[types.
         insert = f"{name}{arguments} {{ $0 }}" if snippets else name
         yield _item(name, _K.Keyword, summary(name), insert, snippets, name)
     for name in library_names():
-        found = library_block(name)
+        found = analysis.buffers.library_block(name)
         if found is not None and name not in own and name not in LAYERS:
             yield _call(name, found[0], name, snippets)
     for word, (insert, says) in _STATEMENTS.items():
@@ -168,7 +169,9 @@ def _arguments(analysis: Analysis, context: Context, scope: Scope) -> Iterator[t
 
 def definition_of(analysis: Analysis, head: str) -> syntax.Definition | None:
     """The block or arch that a head names."""
-    found = analysis.module.find(head) or (library_block(head) if stem_of(head) not in LAYERS else None)
+    found = analysis.module.find(head)
+    if found is None and stem_of(head) not in LAYERS:
+        found = analysis.buffers.library_block(head)
     return found[0] if found is not None else None
 
 
@@ -253,9 +256,11 @@ def _files(analysis: Analysis, typed: str) -> Iterator[types.CompletionItem]:
         return
     prefix = typed.rpartition("/")[0]
     folder = (analysis.path.parent / prefix).resolve()
-    if not folder.is_relative_to(root.resolve()) or not folder.is_dir():
+    if not folder.is_relative_to(root.resolve()):
         return
-    for entry in sorted(folder.iterdir())[:MOST_FILES]:
+    files = set(folder.iterdir()) if folder.is_dir() else set()
+    files |= {b.path for b in analysis.buffers.open.values() if b.path and b.path.parent == folder}
+    for entry in sorted(files)[:MOST_FILES]:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():

@@ -63,7 +63,7 @@ def _at(analysis: Analysis, offset: int) -> tuple[tuple[int, int], str] | None:
         return (step.head.span.start, end), "\n\n".join(_step(analysis, step))
     default = innermost(path, syntax.Default)
     if default is not None and default.op.span.start <= offset <= default.op.span.stop:
-        return (default.op.span.start, default.op.span.stop), _page(default.op.name)
+        return (default.op.span.start, default.op.span.stop), _page(analysis, default.op.name)
     argument = innermost(path, syntax.Argument)
     if (
         argument is not None
@@ -91,7 +91,7 @@ def _at(analysis: Analysis, offset: int) -> tuple[tuple[int, int], str] | None:
         says = _KEYWORDS.get(name) or (
             _FUNCTIONS.get(name, "a function of numbers") if name in FUNCTIONS else None
         )
-        says = says or (_page(name) if name in LAYERS else None)
+        says = says or (_page(analysis, name) if name in LAYERS else None)
         return ((start, stop), says) if says else None
     return None
 
@@ -127,7 +127,7 @@ def _step(analysis: Analysis, step: syntax.Step) -> Iterator[str]:
             if described(found[0]):
                 yield described(found[0])
         else:
-            yield f"---\n\n{_page(step.head.name)}"
+            yield f"---\n\n{_page(analysis, step.head.name)}"
 
 
 def _arithmetic(step: Step) -> Iterator[str]:
@@ -141,9 +141,9 @@ def _arithmetic(step: Step) -> Iterator[str]:
                 yield text
 
 
-def _page(name: str) -> str:
+def _page(analysis: Analysis, name: str) -> str:
     """A layer's page: its words as text, its table and examples as they are printed."""
-    text = page(name)
+    text = page(name, analysis.buffers)
     if text is None:
         return ""
     if stem_of(name) not in LAYERS and "\n" in text and text.startswith("#"):

@@ -14,7 +14,7 @@ from archdsl import syntax
 from archdsl.api import check
 from archdsl.checks import bindings
 from archdsl.lsp.analysis import Analysis
-from archdsl.lsp.buffers import Buffers, uri_of
+from archdsl.lsp.buffers import Buffers, is_library, uri_of
 from archdsl.lsp.diagnostics import Places
 from archdsl.lsp.symbols import spec_files
 from archdsl.lsp.tree import innermost, path_at
@@ -37,7 +37,7 @@ def definition(analysis: Analysis, offset: int) -> types.Location | None:
     use = innermost(path_at(tree, offset), syntax.Use) if tree is not None else None
     if use is not None and analysis.path is not None:
         path = (analysis.path.parent / use.path).resolve()
-        if path.is_file():
+        if path.is_file() or analysis.buffers.at(path) is not None:
             return types.Location(uri_of(path), types.Range(types.Position(0, 0), types.Position(0, 0)))
         return None
     binding = _binding_at(analysis, offset)
@@ -88,6 +88,9 @@ def rename(analysis: Analysis, offset: int, name: str, folders: Iterable[Path]) 
         raise Refused("nothing here has a name of its own")
     if not _is_ours(analysis, binding):
         raise Refused(f"`{binding.span.text}` belongs to the library or to a word of the language")
+    path = binding.place.source.path
+    if path is not None and is_library(path) and path.stem == binding.place.text:
+        raise Refused(f"`{path.stem}` is found by its file's name: rename the file, and the block with it")
     tree, found = parse(Source("<name>", f"let {name} = 1"))
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or tree is None or found:
         raise Refused(f"`{name}` can't be a name: letters, digits and _, and none of the language's words")
@@ -183,6 +186,7 @@ def _modules(analysis: Analysis, binding: Binding, folders: Iterable[Path]) -> I
         return  # a label is seen in its own body only
     name = binding.span.text
     buffers: Buffers = analysis.buffers
+    library = is_library(binding.place.source.path)
     paths = [*(b.path for b in buffers.open.values() if b.path), *spec_files(folders)]
     for path in dict.fromkeys(path.resolve() for path in paths):
         if path in seen:
@@ -191,12 +195,12 @@ def _modules(analysis: Analysis, binding: Binding, folders: Iterable[Path]) -> I
             source = buffers.source(path, str(path))
         except (OSError, UnicodeDecodeError):
             continue
-        if "use" not in source.text or name not in source.text:
+        if name not in source.text or not (library or "use" in source.text):
             continue
         module = load_module(
             source, path, path.parent if analysis.module.root is None else analysis.module.root, buffers
         )
-        if any(used.path == binding.place.source.path for used in module.everywhere()):
+        if library or any(used.path == binding.place.source.path for used in module.everywhere()):
             seen.add(path)
             yield _Text(module, bindings(module))
 
@@ -243,6 +247,7 @@ class _Renamed(Buffers):
 
     def __init__(self, before: Buffers) -> None:
         super().__init__()
+        self.open = before.open
         self.before = before
         self.renamed: dict[Path | None, str] = {}
 

@@ -34,7 +34,7 @@ from archdsl.lsp import (
     tokens,
 )
 from archdsl.lsp.analysis import Analysis
-from archdsl.lsp.buffers import Buffer, Buffers, path_of
+from archdsl.lsp.buffers import Buffer, Buffers, is_library, path_of
 from archdsl.lsp.diagnostics import by_uri, merged
 from archdsl.lsp.settings import SECTION, Settings, read
 
@@ -131,8 +131,8 @@ class ArchServer(LanguageServer):
         self._stale.update(
             other
             for other, analysis in self.analyses.items()
-            if other != uri
-            and any(module.path == path for module in analysis.module.everywhere())
+            if is_library(path)
+            or (other != uri and any(module.path == path for module in analysis.module.everywhere()))
             or _lacks_a_file(analysis)
         )
         if uri in self.buffers.open:
@@ -342,7 +342,9 @@ def make_server(version: str) -> ArchServer:
 
     @server.feature(types.COMPLETION_ITEM_RESOLVE)
     def resolve_item(item: types.CompletionItem) -> types.CompletionItem:
-        return completion.resolve(item, _completions(server.client_capabilities).documentation_format)
+        return completion.resolve(
+            item, server.buffers, _completions(server.client_capabilities).documentation_format
+        )
 
     @server.feature(
         types.TEXT_DOCUMENT_SIGNATURE_HELP, types.SignatureHelpOptions(trigger_characters=signature.TRIGGERS)

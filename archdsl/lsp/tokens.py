@@ -96,11 +96,8 @@ def _may_resolve(name: str, analysis: Analysis) -> bool:
     """Whether a head may mean something: looking for what was meant by one that does not takes long."""
     stem = re.sub(r"[0-9]+(x[0-9]+)?$", "", name)
     return (
-        stem in LAYERS or name in COMBINATORS or analysis.module.find(name) is not None or _in_library(name)
+        stem in LAYERS
+        or name in COMBINATORS
+        or analysis.module.find(name) is not None
+        or analysis.module.files.library_block(name) is not None
     )
-
-
-def _in_library(name: str) -> bool:
-    from archdsl.modules import library_block
-
-    return library_block(name) is not None
