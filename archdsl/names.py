@@ -118,7 +118,9 @@ def takes_branches(layer: type[Op]) -> bool:
 def _unknown(head: syntax.Name, stem: str, digits: str, module: Module) -> Diagnostic:
     """No layer or block of that name: what may be meant."""
     windowed = [name for name, layer in LAYERS.items() if "kernel" in layer.model_fields]
-    known = [*LAYERS, *COMBINATORS, *module.definitions, *module.imported, *library_names()]
+    # A library file, while it is typed at, may not define its block.
+    library = [name for name in library_names() if name != head.name]
+    known = [*LAYERS, *COMBINATORS, *module.definitions, *module.imported, *library]
     near = layer_word(head.name) or (layer_word(stem) if digits else None)
     if near in windowed and digits and not re.search(r"[123]d", head.name.lower()):
         near = f"{near}{digits}"

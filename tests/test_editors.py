@@ -101,6 +101,11 @@ def test_the_extension_names_what_there_is() -> None:
     code = (VSCODE / "src" / "extension.js").read_text(encoding="utf-8")
     for command in gives["commands"]:
         assert f"registerCommand('{command['command']}'" in code
+    pytest.importorskip("pygls", reason="the language server is not installed: archdsl[lsp]")
+    from archdsl.lsp.server import make_server
+
+    for request in re.findall(r"sendRequest\('([^']+)'", code):
+        assert request in make_server("0").protocol.fm.features
     for setting in gives["configuration"]["properties"]:
         assert f"'{setting.split('.')[1]}'" in code, setting
     from archdsl.lsp.lens import SHOW_DIAGRAM

@@ -231,11 +231,16 @@ async def test_unsaved_text_of_a_library_block(client: Client) -> None:
         Editor(client, (SPECS / "lib" / "bottleneck.arch").as_uri()),
     )
     assert await user.open("arch net { input 64x8x8; bottleneck(16) }\n") == []
+    asked = {"textDocument": {"uri": user.uri}, "arch": None}
+    drawn = await client.protocol.send_request_async("archdsl/diagram", asked)
+    assert drawn.problem is None and "bottleneck(16)" in drawn.svg
     text = (SPECS / "lib" / "bottleneck.arch").read_text(encoding="utf-8")
     assert await block.open(text) == []
     line = next(i for i, one in enumerate(text.splitlines()) if one.startswith("block bottleneck"))
     await block.type(line, len("block "), "x", erase=1)
     await user.until(lambda found: "A101" in {d.code for d in found})
+    drawn = await client.protocol.send_request_async("archdsl/diagram", asked)
+    assert drawn.svg is None and drawn.problem.startswith("line 1: there is no layer or block")
     await block.close()
     await user.until(lambda found: found == [])
     await user.close()

@@ -17,7 +17,10 @@ pytest.importorskip("pygls", reason="the language server is not installed: archd
 from lsprotocol import types
 from test_mutations import mutated, shipped
 
-from archdsl.api import check
+from archdsl.api import check, loads
+from archdsl.draw.picture import picture
+from archdsl.draw.scene import scene
+from archdsl.draw.svg import to_svg
 from archdsl.lsp import (
     actions,
     completion,
@@ -34,6 +37,7 @@ from archdsl.lsp import (
 from archdsl.lsp import diagnostics as findings
 from archdsl.lsp.analysis import Analysis
 from archdsl.lsp.buffers import Buffer, Buffers, path_of, uri_of
+from archdsl.lsp.diagram import diagram
 from archdsl.lsp.positions import Lines
 from archdsl.ops import LAYERS
 from archdsl.resources import specs_root
@@ -86,6 +90,19 @@ def test_a_hint_after_each_step() -> None:
         analysed(HEAD + "  conv3-8 as c1\n  maxpool -> 8x16x16\n  conv3-16/2 x2\n  fc-classes\n}")
     )
     assert found == {"conv3-8 as c1": "→ 8x32x32", "conv3-16/2 x2": "→ 16x4x4", "fc-classes": "→ 10"}
+
+
+def test_a_group_that_closes_says_nothing_twice() -> None:
+    steps = "  residual { conv3-3 }; relu\n  { conv3-8 } x2\n  residual {\n    conv3-8\n  }\n}"
+    found = all_hints(analysed(HEAD + steps))
+    assert list(found) == [
+        "residual { conv3-3",
+        "residual { conv3-3 }; relu",
+        "{ conv3-8",
+        "{ conv3-8 } x2",
+        "conv3-8",
+        "}",
+    ]
 
 
 def test_costs_on_demand() -> None:
@@ -495,8 +512,22 @@ def test_every_name_of_a_spec_can_be_renamed_and_back(name: str) -> None:
 
 def test_outline() -> None:
     found = symbols.document(analysed(NAMES))
-    assert [(s.name, s.detail) for s in found] == [("f", "f(k, s=1, @skip)"), ("net", "net(classes=10)")]
+    assert [(s.name, s.detail) for s in found] == [("f", "(k, s=1, @skip)"), ("net", "(classes=10)")]
     assert [(s.name, s.detail) for s in found[1].children or ()] == [("c1", "16x32x32"), ("c2", "16x32x32")]
+
+
+def test_diagram() -> None:
+    """The picture is of the text as it is; where there is none, one line says why."""
+    text = "block f(k) { conv3-k }\n" + HEAD + "  f(8) as c1\n  gap; fc-classes\n}\n"
+    drawn = diagram(analysed(text), None)
+    assert drawn["name"] == "net" and drawn["problem"] is None
+    assert drawn["svg"] == to_svg(picture(scene(loads(text), None))) and "f(8)" in drawn["svg"]
+    assert diagram(analysed(text), "net") == drawn
+    gone = diagram(analysed(text), "other")
+    assert gone == {"name": "other", "svg": None, "problem": "there is no arch `other` any more"}
+    broken = diagram(analysed(text.replace("f(8)", "g(8)")), None)
+    assert broken["svg"] is None and broken["problem"] == "line 4: there is no layer or block called `g`"
+    assert diagram(analysed("block f(k) { conv3-k }\n"), None)["problem"] == "this text defines no network"
 
 
 def test_folding_and_selection() -> None:

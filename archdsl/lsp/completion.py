@@ -15,12 +15,12 @@ from archdsl.combinators import COMBINATORS
 from archdsl.lsp.analysis import Analysis
 from archdsl.lsp.buffers import Buffers
 from archdsl.lsp.context import Context, Scope, context_at, scope_at
-from archdsl.lsp.markup import Formats, printed
+from archdsl.lsp.markup import Formats, paged
 from archdsl.modules import library_names
 from archdsl.names import signature
 from archdsl.ops import LAYERS
 from archdsl.ops.base import written
-from archdsl.pages import default_words, page, stem_of, summary, type_words
+from archdsl.pages import default_words, stem_of, summary, type_words
 from archdsl.references import is_activation
 from archdsl.values import FUNCTIONS
 
@@ -44,7 +44,8 @@ _IN = {"c": "channels that come into this block", "h": "height that comes in", "
 
 
 def complete(analysis: Analysis, text: str, offset: int, snippets: bool) -> list[types.CompletionItem]:
-    """What can be written at an offset of a text, which may be newer than its analysis."""
+    """What can be written at an offset of a text, which may be newer than its analysis; the likeliest first, which
+    editors otherwise sort by the alphabet."""
     context = context_at(text, offset)
     scope = scope_at(text, offset)
     made: Iterator[types.CompletionItem]
@@ -72,15 +73,17 @@ def complete(analysis: Analysis, text: str, offset: int, snippets: bool) -> list
         made = _contract(analysis, text, offset)
     else:
         return []
-    return list(made)
+    found = list(made)
+    for place, item in enumerate(found):
+        item.sort_text = f"{place:04}"
+    return found
 
 
 def resolve(item: types.CompletionItem, buffers: Buffers, formats: Formats) -> types.CompletionItem:
     """The item with the page that `archdsl layers` prints."""
     name = item.data.get("page") if isinstance(item.data, dict) else None
-    text = page(name, buffers) if isinstance(name, str) else None
-    if text is not None:
-        item.documentation = printed(text, formats)
+    if isinstance(name, str):
+        item.documentation = paged(name, buffers, formats)
     return item
 
 

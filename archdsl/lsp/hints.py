@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lsprotocol import types
@@ -10,19 +11,24 @@ from archdsl.lsp.analysis import Analysis, Step
 from archdsl.ops.base import written
 from archdsl.symbolic import Dim, known
 
+_CLOSED = re.compile(r"[ \])}]*")
 _UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K"))
 
 
 def hints(analysis: Analysis, start: int, stop: int, shapes: bool, costs: bool) -> list[types.InlayHint]:
     """A hint after each step that ends in [start, stop], with its shape, and its parameters and MACs where `costs`;
-    the tooltip, which `resolve` makes, always has those."""
+    the tooltip, which `resolve` makes, always has those. A group that closes behind a step of its line says nothing that
+    the step has not said."""
     found = []
+    said = ("", 0)
     for index, step in sorted(enumerate(analysis.steps), key=lambda pair: pair[1].span.stop):
         end = step.span.stop
         if not start <= end <= stop:
             continue
         label = " ".join(_parts(step, shapes, costs))
-        if label:
+        again = label == said[0] and _CLOSED.fullmatch(analysis.text, said[1], end)
+        said = (label or f"→ {written(step.placed.shapes[0])}", end)
+        if label and not again:
             edit = None
             if wants_contract(step):
                 place = analysis.lines.range(end, end)

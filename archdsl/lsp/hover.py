@@ -12,17 +12,15 @@ from archdsl.elaborate.origins import arithmetic
 from archdsl.lsp.analysis import Analysis, Step
 from archdsl.lsp.completion import arguments_of, definition_of
 from archdsl.lsp.hints import costs_of
+from archdsl.lsp.markup import markdown
 from archdsl.lsp.tree import innermost, path_at
 from archdsl.names import described, signature
 from archdsl.ops import LAYERS
 from archdsl.ops.base import written
-from archdsl.pages import page, stem_of
+from archdsl.pages import stem_of
 from archdsl.references import Binding
 from archdsl.source import Span
 from archdsl.values import FUNCTIONS
-
-MOST_LINES = 40
-"""Of a library block's text."""
 
 _KEYWORDS = {
     "use": '`use "families/resnet.arch"`: the blocks and archs of another file, relative to this one.',
@@ -63,7 +61,7 @@ def _at(analysis: Analysis, offset: int) -> tuple[tuple[int, int], str] | None:
         return (step.head.span.start, end), "\n\n".join(_step(analysis, step))
     default = innermost(path, syntax.Default)
     if default is not None and default.op.span.start <= offset <= default.op.span.stop:
-        return (default.op.span.start, default.op.span.stop), _page(analysis, default.op.name)
+        return (default.op.span.start, default.op.span.stop), markdown(default.op.name, analysis.buffers)
     argument = innermost(path, syntax.Argument)
     if (
         argument is not None
@@ -91,7 +89,7 @@ def _at(analysis: Analysis, offset: int) -> tuple[tuple[int, int], str] | None:
         says = _KEYWORDS.get(name) or (
             _FUNCTIONS.get(name, "a function of numbers") if name in FUNCTIONS else None
         )
-        says = says or (_page(analysis, name) if name in LAYERS else None)
+        says = says or (markdown(name, analysis.buffers) if name in LAYERS else None)
         return ((start, stop), says) if says else None
     return None
 
@@ -127,7 +125,7 @@ def _step(analysis: Analysis, step: syntax.Step) -> Iterator[str]:
             if described(found[0]):
                 yield described(found[0])
         else:
-            yield f"---\n\n{_page(analysis, step.head.name)}"
+            yield f"---\n\n{markdown(step.head.name, analysis.buffers)}"
 
 
 def _arithmetic(step: Step) -> Iterator[str]:
@@ -139,23 +137,6 @@ def _arithmetic(step: Step) -> Iterator[str]:
             text = arithmetic(nodes, index)
             if text:
                 yield text
-
-
-def _page(analysis: Analysis, name: str) -> str:
-    """A layer's page: its words as text, its table and examples as they are printed."""
-    text = page(name, analysis.buffers)
-    if text is None:
-        return ""
-    if stem_of(name) not in LAYERS and "\n" in text and text.startswith("#"):
-        lines = text.splitlines()
-        more = ["..."] if len(lines) > MOST_LINES else []
-        return "\n".join(["```archdsl", *lines[:MOST_LINES], *more, "```"])
-    words, table, rest = text.partition("\n  argument")
-    title, _, body = words.partition("\n\n")
-    found = [f"**{title}**", body.strip()]
-    if table:
-        found.append(f"```text\n{(table + rest).strip(chr(10))}\n```")
-    return "\n\n".join(part for part in found if part)
 
 
 def _argument(

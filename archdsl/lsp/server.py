@@ -377,6 +377,13 @@ def make_server(version: str) -> ArchServer:
         start, stop = buffer.lines.offset(params.range.start), buffer.lines.offset(params.range.end)
         return formatting.edits(buffer.lines, start, stop)
 
+    @server.feature("archdsl/diagram")
+    async def draw(params: Any) -> dict[str, Any] | None:
+        from archdsl.lsp.diagram import diagram  # most sessions never draw
+
+        analysis = await server.analysis(params.textDocument.uri)
+        return diagram(analysis, params.arch) if analysis is not None else None
+
     @server.feature(types.WORKSPACE_SYMBOL)
     def find_symbols(params: types.WorkspaceSymbolParams) -> list[types.WorkspaceSymbol]:
         return symbols.workspace(server.buffers, server.folders, params.query, server.unit)

@@ -32,7 +32,8 @@ def document(analysis: Analysis) -> list[types.DocumentSymbol]:
             inner = list(made(child))
             if isinstance(child, syntax.Definition):
                 kind = types.SymbolKind.Class if isinstance(child, syntax.Arch) else types.SymbolKind.Function
-                yield symbol(child.name.name, kind, child, child.name, signature(child), inner)
+                takes = signature(child).removeprefix(child.name.name)
+                yield symbol(child.name.name, kind, child, child.name, takes, inner)
             elif isinstance(child, syntax.Step) and child.label is not None:
                 shape = shapes.get(id(child), "")
                 yield symbol(child.label.name, types.SymbolKind.Field, child, child.label, shape, inner)

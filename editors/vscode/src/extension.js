@@ -1,18 +1,19 @@
-// Starts `python -m archdsl lsp` from the active environment, and shows diagrams beside the text.
+// Starts `python -m archdsl lsp` from the active environment; diagram.js shows networks beside the text.
 'use strict';
 
-const path = require('node:path');
-const { execFile } = require('node:child_process');
+const { spawn } = require('node:child_process');
 const vscode = require('vscode');
-const { LanguageClient, TransportKind } = require('vscode-languageclient/node');
+const { CloseAction, LanguageClient } = require('vscode-languageclient/node');
+const { Diagrams } = require('./diagram');
 
+const SETTING = 'archdsl.interpreter';
 let client;
 let output;
 
 /** The Python to run: the setting, the Python extension's active environment, or python3. */
-async function interpreter() {
+async function interpreter(folder) {
   const chosen = vscode.workspace.getConfiguration('archdsl').get('interpreter');
-  if (chosen) return chosen;
+  if (chosen) return chosen.replaceAll('${workspaceFolder}', folder ?? '.');
   const python = vscode.extensions.getExtension('ms-python.python');
   if (python) {
     try {
@@ -21,95 +22,93 @@ async function interpreter() {
       const found = await environments.resolveEnvironment(active);
       if (found?.executable?.uri) return found.executable.uri.fsPath;
     } catch (error) {
-      output.appendLine(`the Python extension names no environment: ${error}`);
+      output.warn(`the Python extension names no environment: ${error}`);
     }
   }
   return process.platform === 'win32' ? 'python' : 'python3';
 }
 
+/** What to do about a server that did not start. said: what it wrote before it ended. */
+function remedy(command, error, said) {
+  const other = `or name another Python in the setting ${SETTING}.`;
+  const install = `Install it there with \`${command} -m pip install "archdsl[lsp]"\`, ${other}`;
+  if (error.code === 'ENOENT') return `There is no program \`${command}\`. Install Python 3.11 or later, ${other}`;
+  if (/No module named '?archdsl/.test(said)) return `\`${command}\` has no archdsl. ${install}`;
+  if (/needs pygls/.test(said)) return `The archdsl of \`${command}\` has no language server yet. ${install}`;
+  if (/[Uu]nknown option/.test(said)) return `\`${command}\` is older than Python 3.11. Install one, ${other}`;
+  return `\`${command} -m archdsl lsp\` does not start: ${said.trim().split('\n').at(-1) || error.message}`;
+}
+
 async function start() {
-  const command = await interpreter();
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath;
+  const command = await interpreter(folder);
   const settings = vscode.workspace.getConfiguration('archdsl');
-  const server = { command, args: ['-m', 'archdsl', 'lsp'], transport: TransportKind.stdio };
-  client = new LanguageClient('archdsl', 'archdsl', server, {
-    documentSelector: [{ language: 'archdsl' }],
+  let said = '';
+  // -P: a file of the workspace that is called as a module of Python's own must not stand in for it.
+  const launch = () =>
+    new Promise((resolve, reject) => {
+      const server = spawn(command, ['-P', '-m', 'archdsl', 'lsp'], { cwd: folder });
+      server.once('spawn', () => resolve(server));
+      server.once('error', reject);
+      server.stderr.on('data', (chunk) => {
+        said = (said + chunk).slice(-4000);
+        output.info(String(chunk).trimEnd());
+      });
+    });
+  let started = false;
+  const starting = new LanguageClient('archdsl', 'archdsl', launch, {
+    documentSelector: ['file', 'untitled'].map((scheme) => ({ language: 'archdsl', scheme })),
     initializationOptions: { hints: settings.get('hints'), root: settings.get('root'), diagram: true },
     synchronize: { configurationSection: 'archdsl' },
     outputChannel: output,
+    initializationFailedHandler: () => false,
+    errorHandler: {
+      error: (...told) => usual.error(...told),
+      closed: () => (started ? usual.closed() : { action: CloseAction.DoNotRestart, handled: true }),
+    },
   });
+  const usual = starting.createDefaultErrorHandler();
+  client = starting;
   try {
-    await client.start();
+    await starting.start();
+    started = true;
   } catch (error) {
+    if (client !== starting) return; // another has been started meanwhile
     client = undefined;
-    const message = `archdsl: ${command} does not start the language server. Install it there: pip install "archdsl[lsp]"`;
-    const choice = await vscode.window.showErrorMessage(message, 'Show Output');
-    output.appendLine(String(error));
-    if (choice) output.show();
+    output.error(String(error));
+    vscode.window
+      .showErrorMessage(`archdsl: ${remedy(command, error, said)}`, 'Choose Python', 'Show Output')
+      .then((choice) => {
+        if (choice === 'Show Output') output.show();
+        if (choice === 'Choose Python') vscode.commands.executeCommand('workbench.action.openSettings', SETTING);
+      });
   }
 }
 
 async function stop() {
   const running = client;
   client = undefined;
-  await running?.stop();
-}
-
-/** A network's diagram as SVG. Rejects with what the program says. */
-function drawn(command, file, arch) {
-  const words = ['-m', 'archdsl', 'draw', file, '-o', '-', ...(arch ? ['--arch', arch] : [])];
-  return new Promise((resolve, reject) => {
-    execFile(command, words, { cwd: path.dirname(file), maxBuffer: 64 * 2 ** 20 }, (error, svg, said) =>
-      error ? reject(new Error(said || error.message)) : resolve(svg)
-    );
-  });
-}
-
-const escaped = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
-
-/** Open a diagram beside the text, and draw it anew whenever the text is saved. */
-async function showDiagram(uri, arch) {
-  const document = uri
-    ? await vscode.workspace.openTextDocument(vscode.Uri.parse(uri))
-    : vscode.window.activeTextEditor?.document;
-  if (document?.languageId !== 'archdsl') return;
-  if (document.isUntitled || (document.isDirty && !(await document.save()))) {
-    vscode.window.showInformationMessage('archdsl: save the spec to see its diagram');
-    return;
+  try {
+    await running?.stop();
+  } catch (error) {
+    output.error(String(error)); // one that never started
   }
-  const title = arch || path.basename(document.fileName, '.arch');
-  const panel = vscode.window.createWebviewPanel('archdsl.diagram', title, vscode.ViewColumn.Beside, {});
-  const page = (body) =>
-    '<!DOCTYPE html><html><head><meta charset="utf-8">' +
-    `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">` +
-    `<style>body { background: white; color: black } svg { max-width: 100%; height: auto }</style></head>` +
-    `<body>${body}</body></html>`;
-  const draw = async () => {
-    try {
-      panel.webview.html = page(await drawn(await interpreter(), document.fileName, arch));
-    } catch (error) {
-      panel.webview.html = page(`<pre>${escaped(error.message)}</pre>`);
-    }
-  };
-  const saved = vscode.workspace.onDidSaveTextDocument((one) => one.languageId === 'archdsl' && draw());
-  panel.onDidDispose(() => saved.dispose());
-  await draw();
+}
+
+async function restart() {
+  await stop();
+  await start();
 }
 
 async function activate(context) {
-  output = vscode.window.createOutputChannel('archdsl');
+  output = vscode.window.createOutputChannel('archdsl', { log: true });
+  const diagrams = new Diagrams((parameters) => client?.sendRequest('archdsl/diagram', parameters));
   context.subscriptions.push(
     output,
-    vscode.commands.registerCommand('archdsl.showDiagram', showDiagram),
-    vscode.commands.registerCommand('archdsl.restart', async () => {
-      await stop();
-      await start();
-    }),
-    vscode.workspace.onDidChangeConfiguration(async (event) => {
-      if (event.affectsConfiguration('archdsl.interpreter')) {
-        await stop();
-        await start();
-      }
-    })
+    diagrams,
+    vscode.commands.registerCommand('archdsl.showDiagram', (uri, arch) => diagrams.show(uri, arch)),
+    vscode.commands.registerCommand('archdsl.restart', restart),
+    vscode.workspace.onDidChangeConfiguration((event) => event.affectsConfiguration(SETTING) && restart())
   );
   if (vscode.workspace.isTrusted) await start();
   else context.subscriptions.push(vscode.workspace.onDidGrantWorkspaceTrust(start));
