@@ -40,6 +40,7 @@ class ArchLexer(RegexLexer):  # type: ignore[misc]
             (r"x(?=\()", Keyword.Pseudo),
             (r"[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?[KMG]?" + _END, Number),
             (r"([A-Za-z_]\w*)([ \t]*)(=)(?!=)", bygroups(Name.Attribute, Whitespace, Operator)),
+            (words(vocabulary.choices(), prefix="(?<==)", suffix=_END), Keyword.Constant),
             (words(vocabulary.layers(), suffix=_KERNEL), Name.Builtin),
             (words(vocabulary.combinators(), suffix=_END), Keyword),
             (words(vocabulary.blocks(), suffix=_END), Name.Class),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin
+
 from archdsl.combinators import COMBINATORS
 from archdsl.modules import library_names
 from archdsl.ops import LAYERS
@@ -30,3 +33,27 @@ def blocks() -> list[str]:
 
 def functions() -> list[str]:
     return sorted(FUNCTIONS)
+
+
+def choices() -> list[str]:
+    """Words that mean something as the value of an argument alone: `order=pre`."""
+    models = [*LAYERS.values(), *(combinator.options for combinator in COMBINATORS.values())]
+    found = {
+        word
+        for model in models
+        for field in model.model_fields.values()
+        for word in choices_of(field.annotation)
+    }
+    return sorted(found - {*CONSTANTS})
+
+
+def choices_of(annotation: Any) -> Iterator[str]:
+    """The words that an argument of a type can be."""
+    if get_origin(annotation) is Literal:
+        yield from map(str, get_args(annotation))
+    elif annotation is bool:
+        yield from ("true", "false")
+    else:
+        for part in get_args(annotation):
+            if not isinstance(part, (int, str, float)):
+                yield from choices_of(part)

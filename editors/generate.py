@@ -57,6 +57,7 @@ def grammar() -> dict[str, Any]:
                 rf"{START}[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?[KMG]?{END}",
             ),
             rule("variable.parameter", rf"{START}[A-Za-z_]\w*(?=[ \t]*=(?!=))"),
+            rule("constant.language", "(?<==)" + any_of(vocabulary.choices()) + END),
             rule("support.function.layer", START + any_of(vocabulary.layers()) + kernel),
             rule("keyword.control.combinator", START + any_of(vocabulary.combinators()) + END),
             rule("support.class.block", START + any_of(vocabulary.blocks()) + END),

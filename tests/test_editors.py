@@ -7,6 +7,7 @@ import plistlib
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,21 +44,23 @@ def test_every_word_is_coloured() -> None:
         assert not [word for word in words if word not in text]
 
 
-def scopes(text: str) -> dict[str, str]:
-    """The scope of each piece of a line: the first rule that matches at the leftmost place, as TextMate takes them."""
-    rules = [(re.compile(rule["match"]), rule) for rule in generate.grammar()["patterns"]]
-    found: dict[str, str] = {}
+RULES = [(re.compile(rule["match"]), rule) for rule in generate.grammar()["patterns"]]
+
+
+def pieces(line: str) -> Iterator[tuple[int, int, str]]:
+    """What of a line has a scope: the first rule that matches at the leftmost place, as TextMate takes them."""
     at = 0
-    while True:
-        matches = [(match, rule) for pattern, rule in rules if (match := pattern.search(text, at))]
-        if not matches:
-            return found
+    while matches := [(match, rule) for pattern, rule in RULES if (match := pattern.search(line, at))]:
         match, rule = min(matches, key=lambda pair: pair[0].start())
         if "name" in rule:
-            found[match[0]] = rule["name"].removesuffix(".archdsl")
+            yield match.start(), match.end(), rule["name"].removesuffix(".archdsl")
         for number, capture in rule.get("captures", {}).items():
-            found[match[int(number)]] = capture["name"].removesuffix(".archdsl")
+            yield *match.span(int(number)), capture["name"].removesuffix(".archdsl")
         at = max(match.end(), at + 1)
+
+
+def scopes(line: str) -> dict[str, str]:
+    return {line[start:stop]: scope for start, stop, scope in pieces(line)}
 
 
 def test_textmate_scopes() -> None:
@@ -80,7 +83,30 @@ def test_textmate_scopes() -> None:
         "->": "keyword.operator.contract",
         "64x_xW": "constant.numeric.shape",
     }
+    assert scopes("default conv(order=pre)")["pre"] == "constant.language" and "pre" not in scopes(
+        "let a = pre"
+    )
     assert "conv" not in scopes("my_conv(3)") and "relu" not in scopes("relux")
+
+
+@pytest.mark.parametrize("path", SPECS[1::4], ids=lambda path: path.stem)
+def test_what_is_left_without_a_colour(path: Path) -> None:
+    """Names that an author gave, and brackets; never a number, an operator, a word of the language or of the library."""
+    words = {*vocabulary.KEYWORDS, *vocabulary.CONSTANTS, *vocabulary.combinators(), *vocabulary.functions()}
+    coloured = 0
+    for line in path.read_text(encoding="utf-8").splitlines():
+        found = list(pieces(line))
+        coloured += len(found)
+        bare = list(line)
+        for start, stop, scope in found:
+            bare[start:stop] = " " * (stop - start)
+            if scope == "comment.line.number-sign":
+                assert line[start] == "#" and stop == len(line)
+        left = re.findall(r"[A-Za-z_]\w*|[^\sA-Za-z_]", "".join(bare))
+        assert not [piece for piece in left if piece in words], line
+        assert all(re.fullmatch(r"[A-Za-z_]\w*|[()\[\]{},;.]", piece) for piece in left), line
+        assert ("#" in line) == any(scope.startswith("comment") for _, _, scope in found), line
+    assert coloured > 10
 
 
 def test_the_sublime_grammar_is_the_same() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from lsprotocol import types
 
@@ -23,6 +23,7 @@ from archdsl.ops.base import written
 from archdsl.pages import default_words, stem_of, summary, type_words
 from archdsl.references import is_activation
 from archdsl.values import FUNCTIONS
+from archdsl.vocabulary import choices_of
 
 TRIGGERS = ["@", "(", ",", "=", '"', "/", "-", "."]
 MOST_FILES = 500
@@ -217,7 +218,7 @@ def _values(context: Context, scope: Scope) -> Iterator[types.CompletionItem]:
         name = LAYERS[stem].short.get(name, name)
     field = _fields(stem).get(name)
     if field is not None:
-        choices = list(_choices(field.annotation))
+        choices = list(choices_of(field.annotation))
         if choices == ["same"] and "kernel" in _fields(stem):
             choices.append("valid")
         for choice in choices:
@@ -228,17 +229,6 @@ def _values(context: Context, scope: Scope) -> Iterator[types.CompletionItem]:
                 if other in NORMS if name == "norm" else is_activation(layer):
                     yield _item(other, _K.Function, summary(other), of=other)
     yield from _names(scope, False)
-
-
-def _choices(annotation: Any) -> Iterator[str]:
-    if get_origin(annotation) is Literal:
-        yield from map(str, get_args(annotation))
-    elif annotation is bool:
-        yield from ("true", "false")
-    else:
-        for part in get_args(annotation):
-            if not isinstance(part, (int, str, float)):
-                yield from _choices(part)
 
 
 def _names(scope: Scope, snippets: bool) -> Iterator[types.CompletionItem]:

@@ -13,7 +13,7 @@ from archdsl.lsp.tree import walk
 from archdsl.names import Target, resolve
 from archdsl.ops import LAYERS
 from archdsl.values import FUNCTIONS
-from archdsl.vocabulary import CONSTANTS, KEYWORDS
+from archdsl.vocabulary import CONSTANTS, KEYWORDS, choices
 
 TYPES = [
     "keyword", "function", "class", "parameter", "variable", "property", "number", "operator", "string", "comment",
@@ -22,6 +22,7 @@ TYPES = [
 MODIFIERS = ["declaration", "defaultLibrary"]
 LEGEND = types.SemanticTokensLegend(TYPES, MODIFIERS)
 _DECLARATION, _LIBRARY = 1, 2
+CHOICES = frozenset(choices())
 
 _WORDS = re.compile(
     r'(?P<comment>#[^\n]*)|(?P<string>"[^"\n]*"?)|(?P<operator>->|==|!=|<=|>=|//|[-+*/%<>=|])'
@@ -45,7 +46,7 @@ def tokens(analysis: Analysis) -> types.SemanticTokens:
                 kind = "keyword"
             elif word in FUNCTIONS:
                 kind, modifiers = "function", _LIBRARY
-            elif word in LAYERS or word in CONSTANTS:
+            elif word in LAYERS or word in CONSTANTS or (word in CHOICES and analysis.text[start - 1] == "="):
                 kind = "enumMember"
             else:
                 continue
