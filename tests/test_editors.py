@@ -163,6 +163,15 @@ def test_helix_settings() -> None:
     (language,) = held["language"]
     assert language["file-types"] == ["arch"]
     assert set(language["language-servers"]) == set(held["language-server"])
+    # Helix refuses a language with any other key (helix-core/src/syntax/config.rs).
+    known = "name scope file-types comment-tokens comment-token roots indent language-servers auto-pairs"
+    assert set(language) <= set(known.split())
+    assert set(language["indent"]) == {"tab-width", "unit"}
+    pytest.importorskip("pygls", reason="the language server is not installed: archdsl[lsp]")
+    from archdsl.lsp.settings import Settings, read
+
+    assert read(held["language-server"]["archdsl"]["config"]) == Settings()
+    assert read({"archdsl": {"hints": {"costs": True}}}).costs
 
 
 @pytest.mark.parametrize("path", SPECS[::4], ids=lambda path: path.stem)

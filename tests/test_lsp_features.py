@@ -39,6 +39,8 @@ from archdsl.lsp.analysis import Analysis
 from archdsl.lsp.buffers import Buffer, Buffers, path_of, uri_of
 from archdsl.lsp.diagram import diagram
 from archdsl.lsp.positions import Lines
+from archdsl.lsp.server import make_server
+from archdsl.lsp.settings import Settings
 from archdsl.ops import LAYERS
 from archdsl.resources import specs_root
 from archdsl.source import Source, Span
@@ -528,6 +530,16 @@ def test_diagram() -> None:
     broken = diagram(analysed(text.replace("f(8)", "g(8)")), None)
     assert broken["svg"] is None and broken["problem"] == "line 4: there is no layer or block called `g`"
     assert diagram(analysed("block f(k) { conv3-k }\n"), None)["problem"] == "this text defines no network"
+
+
+def test_a_client_without_a_section_of_ours_keeps_what_it_said_at_the_start() -> None:
+    server = make_server("0")
+    server.settings = Settings(costs=True)
+    server.configured([None])
+    server.configured(None)
+    assert server.settings.costs
+    server.configured([{"hints": {"shapes": False}}])
+    assert server.settings == Settings(shapes=False)
 
 
 def test_folding_and_selection() -> None:

@@ -235,9 +235,12 @@ class ArchServer(LanguageServer):
         if workspace is None or not workspace.configuration:
             return
         asked = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
-        self._ask(
-            self.workspace_configuration_async(asked), lambda answer: self.set(answer[0] if answer else None)
-        )
+        self._ask(self.workspace_configuration_async(asked), self.configured)
+
+    def configured(self, answer: list[Any] | None) -> None:
+        """What the client said of our section. Nothing, where it has none: what it said at the start holds."""
+        if answer and answer[0] is not None:
+            self.set(answer[0])
 
     def watch_files(self) -> None:
         """Ask to be told of specs that change on the disk, which open ones may use."""
