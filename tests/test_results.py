@@ -1,4 +1,4 @@
-"""The kept results are what their table says."""
+"""The kept results are what their tables say."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from archdsl.bench.read import from_json
+from benchmarks import lsp
 from benchmarks.cpu import RESULTS, keep, table
 
 
@@ -50,3 +51,9 @@ def test_a_network_takes_the_place_of_what_was_kept_of_it(tmp_path: Path) -> Non
 def test_other_files_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="results"):
         from_json(text)
+
+
+def test_the_language_server_s_too() -> None:
+    found = json.loads(lsp.KEPT.read_text(encoding="utf-8"))
+    assert found["speed"]["edits"] == lsp.TIMED and str(lsp.WEIGHED) in found["memory"]["mib_after_edits"]
+    assert "\n".join(lsp.table(found)) in (RESULTS / "README.md").read_text(encoding="utf-8")
