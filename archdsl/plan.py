@@ -297,7 +297,7 @@ class _Planner:
         is written, and never again. Their buffers become one."""
         if output.inside is not None or not kernel.ways[0].plain:
             return None
-        for k in _aligned_inputs(kernel):
+        for k in aligned_inputs(kernel):
             tensor = inputs[k].tensor
             root, _ = tensor.root()
             if root is not tensor or tensor is self.image or tensor.last != number:
@@ -427,7 +427,7 @@ def _known(step: Step) -> int:
     return macs
 
 
-def _aligned_inputs(kernel: Kernel) -> list[int]:
+def aligned_inputs(kernel: Kernel) -> list[int]:
     """Inputs of which every number is needed for the number at the same place of the first tensor only, and
     which no stage enlarges."""
     if not kernel.ways[0].plain:

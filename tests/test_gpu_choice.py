@@ -48,8 +48,9 @@ def problems(text: str, image: str = "3x16x16", batch: int = 2, dtype: str = "bf
 
 def test_equal_work_is_one_question() -> None:
     """Whatever the layers are called; not with another size, stride, activation, slice, batch or dtype."""
-    one, two, three = problems("conv3-3; relu; conv3-3; relu; conv3-3/2; relu")
+    zero, one, two, three = problems("conv3-3; relu; conv3-3; relu; conv3-3; relu; conv3-3/2; relu")
     assert one.key == two.key != three.key
+    assert zero.key != one.key  # it reads the images, whose pixels have a fourth number
     _, placed, *_ = problems("conv3-8; concat [ conv3-16; relu | conv1-16; conv3-16 ]")
     _, alone = problems("conv3-8; conv3-16; relu")
     assert placed.kernel.pattern == alone.kernel.pattern and placed.key != alone.key

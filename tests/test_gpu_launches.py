@@ -9,11 +9,13 @@ from multiprocessing import get_context
 from typing import Any
 
 import pytest
+from archdsl.kernels._launch import image
 from drawing import one_thread
 from driving import Drawn, complaints, error, made, run
 from fusing import Sample, drawn
 
 import archdsl
+from archdsl.engine.gpu.program import Program
 from archdsl.passes import PASSES, fused
 
 SECONDS = 600
@@ -23,6 +25,20 @@ SECONDS = 600
 def quick() -> Iterator[None]:
     with one_thread():
         yield
+
+
+def laid_otherwise(program: Program) -> list[str]:
+    """Tensors of which a problem, by which kernels are chosen and measured, says otherwise than they lie."""
+    found = []
+    for each in program.launches:
+        problem = each.problem
+        for views, spots in ((each.launch.inputs, problem.inputs), (each.launch.outputs, problem.outputs)):
+            for view, spot in zip(views, spots, strict=True):
+                x = program.arena.tensor(view)
+                pitch = image(x, "x").pitch if x.shape[:3].numel() > 1 else spot.row
+                if (x.shape[3], pitch) != (spot.channels, spot.row):
+                    found.append(f"{problem.key}: {spot} is {list(x.shape)}, {list(x.stride())}")
+    return found
 
 
 def test_drawn_networks_whatever_runs_them() -> None:
@@ -36,6 +52,7 @@ def test_drawn_networks_whatever_runs_them() -> None:
         text, sample = found
         for turn in range(2):
             program = made(fused(sample.network), sample, "f32", Drawn(100 * seed + turn, "cudnn torch"))
+            assert laid_otherwise(program) == []
             assert error(run(program, sample), sample) < 2e-4, text
             assert error(run(program, sample), sample) < 2e-4, text  # nothing is left of the run before
             count += 1

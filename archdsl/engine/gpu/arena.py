@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from archdsl.engine.gpu.problem import image_row
 from archdsl.plan import ALIGNMENT, DTYPES, IMAGE, Plan, View
 
 TORCH_DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
-
-IMAGE_CHANNELS = 4
-"""Images of 3 channels get a fourth of zeros: pixels then begin at multiples of 8 bytes."""
 
 
 class Arena:
@@ -24,7 +22,7 @@ class Arena:
         self.bytes = plan.bytes(batch)
         self.memory = torch.zeros(max(self.bytes, ALIGNMENT), dtype=torch.uint8, device=device)
         view = plan.image
-        self.row = IMAGE_CHANNELS if view.channels == IMAGE_CHANNELS - 1 else view.channels
+        self.row = image_row(view.channels)
         whole = torch.zeros(batch, view.height, view.width, self.row, dtype=self.dtype, device=device)
         self.image = whole[..., : view.channels]
 

@@ -16,7 +16,7 @@ import torch
 
 from archdsl.engine.backend import Given
 from archdsl.engine.gpu import book as books
-from archdsl.engine.gpu import tune
+from archdsl.engine.gpu import cudnn_side, tune
 from archdsl.engine.gpu.choose import Chooser
 from archdsl.engine.gpu.hand import candidates, has
 from archdsl.engine.gpu.passes import for_gpu
@@ -127,7 +127,8 @@ def on(device: torch.device) -> torch.cuda.device:
 def known_book(device: torch.device) -> books.Book:
     """What is known of a device's kernels."""
     machine = machine_of(device)
-    return books.Book(machine) if os.environ.get("ARCHDSL_TUNE") == "0" else books.load(machine)
+    unused = os.environ.get("ARCHDSL_TUNE") == "0"
+    return books.load(machine, () if unused else None, package=cudnn_side.package())
 
 
 def machine_of(device: torch.device) -> str:

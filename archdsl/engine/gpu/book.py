@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 CUT = "cut "
 APART = "apart"
@@ -24,19 +24,25 @@ VERSION = 1
 
 class Entry(NamedTuple):
     """label: of the candidate, or how the problem is divided; seconds it took; error: its norm over the
-    truth's; source: a digest of the kernels that it was measured with and against."""
+    truth's; source: a digest of the kernels that it was measured with and against.
+
+    package: what was there beside torch and Triton, with its versions; plain: where the fastest needs it, label
+    and seconds of the fastest that does not."""
 
     label: str
     seconds: float
     error: float
     source: str
+    package: str = ""
+    plain: tuple[str, float] | None = None
 
 
 class Book:
-    """Entries by problem, for one machine. Not for several threads at once."""
+    """Entries by problem, for one machine. Not for several threads at once. package: as in entries, what is there
+    now."""
 
-    def __init__(self, machine: str, entries: dict[str, Entry] | None = None) -> None:
-        self.machine = machine
+    def __init__(self, machine: str, entries: dict[str, Entry] | None = None, package: str = "") -> None:
+        self.machine, self.package = machine, package
         self.entries = dict(entries or {})
 
     def get(self, key: str, source: str) -> Entry | None:
@@ -58,6 +64,12 @@ class Book:
 
     def put(self, key: str, entry: Entry) -> None:
         self.entries[key] = entry
+
+    def best(self, entry: Entry) -> tuple[str, float]:
+        """(label, seconds) of what was fastest, of what runs with the packages that are there now."""
+        if entry.plain is None or entry.package == self.package:
+            return entry.label, entry.seconds
+        return entry.plain
 
 
 def apart(key: str) -> tuple[str, int, str]:
@@ -128,10 +140,10 @@ def own() -> Path:
     return folder / "gpu.jsonl"
 
 
-def load(machine: str, paths: Iterable[Path] | None = None) -> Book:
+def load(machine: str, paths: Iterable[Path] | None = None, package: str = "") -> Book:
     """The entries of a machine; of a problem in several files the last one's. paths: unless stated what
-    ships, then the user's own. A line that can't be read is passed over."""
-    book = Book(machine)
+    ships, then the user's own. package: what is there now. A line that can't be read is passed over."""
+    book = Book(machine, package=package)
     for path in (SHIPPED, own()) if paths is None else paths:
         for line in _lines(path):
             found = _read(line)
@@ -144,9 +156,14 @@ def save(book: Book, path: Path) -> None:
     """Write a machine's entries; those of others in the file stay. The file is replaced as a whole."""
     lines = {line for line in _lines(path) for found in [_read(line)] if found and found[0] != book.machine}
     for key, entry in book.entries.items():
-        value = {"machine": book.machine, "problem": key, "run": entry.label, "source": entry.source}
-        figures = {"us": round(entry.seconds * 1e6, 3), "error": float(f"{entry.error:.2e}")}
-        lines.add(json.dumps(value | figures))
+        value: dict[str, Any] = {"machine": book.machine, "problem": key, "run": entry.label}
+        value["source"] = entry.source
+        value |= {"us": round(entry.seconds * 1e6, 3), "error": float(f"{entry.error:.2e}")}
+        if entry.package:
+            value["package"] = entry.package
+        if entry.plain is not None:
+            value |= {"plain": entry.plain[0], "plain_us": round(entry.plain[1] * 1e6, 3)}
+        lines.add(json.dumps(value))
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(f".{os.getpid()}.new")
     new.write_text("".join(f"{line}\n" for line in sorted(lines)), encoding="utf-8")
@@ -163,6 +180,8 @@ def _read(line: str) -> tuple[str, str, Entry] | None:
         key = str(value["problem"])
         apart(key)
         seconds, error = float(value["us"]) / 1e6, float(value["error"])
-        return str(value["machine"]), key, Entry(str(value["run"]), seconds, error, str(value["source"]))
+        plain = (str(value["plain"]), float(value["plain_us"]) / 1e6) if "plain" in value else None
+        told = str(value["run"]), seconds, error, str(value["source"]), str(value.get("package", "")), plain
+        return str(value["machine"]), key, Entry(*told)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -54,6 +54,7 @@ class Candidate:
     seconds   what it should take, by `cost`; ranks what was never measured.
     launches  kernels that it starts.
     make      given tensors, what runs it; raises ValueError where it can't run those.
+    package   that it needs beside torch and Triton, with its versions; "" where it needs none.
     """
 
     backend: str
@@ -62,6 +63,7 @@ class Candidate:
     seconds: float
     launches: int
     make: Callable[[Given], Run]
+    package: str = ""
 
     @property
     def label(self) -> str:

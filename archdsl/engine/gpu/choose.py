@@ -57,6 +57,11 @@ class Choice:
     def launches(self) -> int:
         return sum(leaf.candidate.launches for leaf in self.leaves if leaf.candidate is not None)
 
+    @property
+    def package(self) -> str:
+        """What it needs beside torch and Triton."""
+        return next((c.package for leaf in self.leaves if (c := leaf.candidate) and c.package), "")
+
     @cached_property
     def bytes(self) -> int:
         """Moved by its kernels, what lies between them included."""
@@ -126,14 +131,23 @@ class Chooser:
         self.refused.add((choice.problem.key, choice.how))
         self.picked.clear()
 
-    def put(self, problem: Problem, label: str, seconds: float, error: float) -> None:
-        """Write what was measured into the book."""
-        self.book.put(problem.key, Entry(label, seconds, error, self._source(problem)))
+    def put(
+        self,
+        problem: Problem,
+        label: str,
+        seconds: float,
+        error: float,
+        plain: tuple[str, float] | None = None,
+    ) -> None:
+        """Write what was measured into the book. plain: as an entry has it."""
+        told = label, seconds, error, self._source(problem), self.book.package, plain
+        self.book.put(problem.key, Entry(*told))
         self.picked.clear()  # what is divided may be run otherwise, too
 
     def measured(self, problem: Problem) -> bool:
-        """Whether the book has the problem."""
-        return self.book.get(problem.key, self._source(problem)) is not None
+        """Whether the book has the problem, measured with the packages that are there."""
+        found = self.book.get(problem.key, self._source(problem))
+        return found is not None and self.book.package in ("", found.package)
 
     def divisions(self, problem: Problem, deep: int = DEEP) -> list[Choice]:
         """The problem as several kernels: cut where a layer begins that is not element by element, or, where
@@ -148,12 +162,14 @@ class Chooser:
         source = self._source(problem)
         entry = self.book.get(problem.key, source)
         if entry is not None:
-            picked = Picked(entry.label, "measured", entry.seconds, True)
+            how, seconds = self.book.best(entry)
+            picked = Picked(how, "measured", seconds, True)
             if self._as(problem, picked, deep) is not None:
                 return picked
         near = self.book.near(problem.key, source)
         if near is not None:
-            picked = Picked(near[1].label, f"measured with {near[0]} images", None, False)
+            how, _ = self.book.best(near[1])
+            picked = Picked(how, f"measured with {near[0]} images", None, False)
             if self._may(problem, picked.how) and self._as(problem, picked, deep) is not None:
                 return picked
         choices = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archdsl.engine.gpu import matches, matches_fused, matches_pools, torch_side, triton_side
+from archdsl.engine.gpu import cudnn_side, matches, matches_fused, matches_pools, torch_side, triton_side
 from archdsl.engine.gpu.candidate import Candidate
 from archdsl.engine.gpu.problem import Problem
 
@@ -40,6 +40,7 @@ def candidates(backends: frozenset[str] | None, problem: Problem) -> tuple[Candi
         found += triton_side.candidates(problem, MATCHES)
     if "cudnn" in wanted:
         found += torch_side.library(problem)
+        found += cudnn_side.graphs(problem)
     if "torch" in wanted or not found:
         found += torch_side.plain(problem)
     return tuple(sorted(found, key=lambda candidate: candidate.seconds))
@@ -47,7 +48,7 @@ def candidates(backends: frozenset[str] | None, problem: Problem) -> tuple[Candi
 
 def has(backends: frozenset[str] | None, problem: Problem) -> bool:
     """Whether one kernel does a problem, or one of a library and an element-wise one: then passes may make
-    it."""
+    it. Packages that need not be there are not asked: they change no launch."""
     wanted = BACKENDS if backends is None else backends
     if "triton" in wanted and any(match(problem) is not None for match in MATCHES):
         return True

@@ -16,7 +16,10 @@ from typing import Any, NamedTuple
 from archdsl.ops import LAYERS
 from archdsl.ops.base import Op
 from archdsl.passes._kernel import ACTIVATIONS, AFFINE, CONVOLUTIONS, POINTWISE, Kernel, Stage, Step, Way
-from archdsl.plan import DTYPES, Launch, View
+from archdsl.plan import DTYPES, IMAGE, Launch, View
+
+IMAGE_CHANNELS = 4
+"""The network's images of 3 channels get a fourth of zeros: pixels then begin at multiples of 8 bytes."""
 
 
 class Spot(NamedTuple):
@@ -57,8 +60,14 @@ def dense(shape: Sequence[int]) -> Spot:
     return Spot(channels, height, width, channels, flat=len(shape) == 1)
 
 
+def image_row(channels: int) -> int:
+    """Numbers from one pixel of the network's images to the next."""
+    return IMAGE_CHANNELS if channels == IMAGE_CHANNELS - 1 else channels
+
+
 def _spot(view: View, shape: Sequence[Any]) -> Spot:
-    return Spot(view.channels, view.height, view.width, view.row, view.channel, flat=len(shape) == 1)
+    row = image_row(view.row) if view.buffer == IMAGE else view.row
+    return Spot(view.channels, view.height, view.width, row, view.channel, flat=len(shape) == 1)
 
 
 @dataclass(frozen=True)

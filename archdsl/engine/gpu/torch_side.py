@@ -181,7 +181,7 @@ def _window(step: Step, channels: int) -> tuple[list[int], list[int], list[int],
     return [op.padding[0], op.padding[2]], list(op.stride), list(op.dilation), groups
 
 
-def _weight(step: Step, weights: Weights, channels: int) -> Tensor:
+def library_weight(step: Step, weights: Weights, channels: int) -> Tensor:
     """As cuDNN takes it, channels last; with zeros for channels that only fill up."""
 
     def make() -> Tensor:
@@ -198,7 +198,7 @@ def _groups(step: Step) -> int:
     return getattr(step.stage.op, "groups", 1)
 
 
-def _filled(x: Tensor, step: Step) -> Tensor:
+def filled(x: Tensor, step: Step) -> Tensor:
     """An image of 3 channels with the zeros beside it, if it has them: a dense tensor, where a slice would be
     copied."""
     if (
@@ -214,8 +214,8 @@ def _filled(x: Tensor, step: Step) -> Tensor:
 
 
 def _library(problem: Problem, step: Step, after: Epilogue, given: Given) -> Run:
-    x = _filled(given.inputs[0], step)
-    weight = _weight(step, given.weights, x.shape[3])
+    x = filled(given.inputs[0], step)
+    weight = library_weight(step, given.weights, x.shape[3])
     bias = given.weights.bias(step)
     out = given.outputs[0]
     middle = out if problem.out.dense else given.scratch.take(tuple(out.shape), out.dtype)
@@ -314,8 +314,8 @@ def _add_relu(problem: Problem, step: Step, after: Epilogue, given: Given) -> Ru
     if not given.inputs[0].is_cuda:
         raise ValueError("cudnn_convolution_add_relu runs on a CUDA GPU only")
     assert after.add is not None
-    x, residual, out = _filled(given.inputs[0], step), given.inputs[after.add.operands[0]], given.outputs[0]
-    weight = _weight(step, given.weights, x.shape[3])
+    x, residual, out = filled(given.inputs[0], step), given.inputs[after.add.operands[0]], given.outputs[0]
+    weight = library_weight(step, given.weights, x.shape[3])
     padding, stride, dilation, groups = _window(step, x.shape[3])
     bias = given.weights.bias(step)
     low = None if bias is None else given.weights.kept_as("low bias", [step], lambda: bias.to(x.dtype))

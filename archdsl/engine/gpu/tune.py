@@ -14,13 +14,14 @@ from math import inf, isfinite
 import torch
 
 from archdsl.engine.gpu import timing
-from archdsl.engine.gpu.arena import IMAGE_CHANNELS, TORCH_DTYPES, Scratch
-from archdsl.engine.gpu.candidate import Given, Partial, Run, finish
+from archdsl.engine.gpu.arena import TORCH_DTYPES, Scratch
+from archdsl.engine.gpu.candidate import Candidate, Given, Partial, Run, finish
 from archdsl.engine.gpu.choose import Choice, Chooser
-from archdsl.engine.gpu.problem import Problem, Spot
+from archdsl.engine.gpu.problem import IMAGE_CHANNELS, Problem, Spot
 from archdsl.engine.gpu.weights import Weights, drawn
 from archdsl.passes._kernel import CONVOLUTIONS, Stage
 from archdsl.passes.reference import compute_with
+from archdsl.plan import aligned_inputs
 
 SETS = 3
 COMPARED = 4
@@ -39,13 +40,15 @@ CUT_OFF = 2.0
 
 @dataclass(frozen=True)
 class Timed:
-    """A way to run a problem. seconds: None where it was wrong or could not run, for the reason in `says`."""
+    """A way to run a problem. seconds: None where it was wrong or could not run, for the reason in `says`.
+    package: what it needs beside torch and Triton."""
 
     label: str
     error: float
     seconds: float | None
     spread: float
     says: str = ""
+    package: str = ""
 
 
 def bound(problem: Problem, device: torch.device) -> float:
@@ -75,14 +78,16 @@ class Bench:
         last = min(problem.batch, COMPARED)
         self.some = sorted({*range(last), *range(problem.batch - last, problem.batch)})
         self.truth = self._truth(self.sets[0])
+        alike = [k for k in aligned_inputs(problem.kernel) if problem.inputs[k] == problem.out]
+        self.place = alike[0] if alike and problem.out.dense else None
 
     def _image(self, spot: Spot, generator: torch.Generator) -> torch.Tensor:
         """Each image another one; no more of them are drawn on the host than are compared."""
         n, own = self.problem.batch, min(self.problem.batch, 2 * COMPARED)
-        draw = torch.randn(own, spot.height, spot.width, spot.row, generator=generator).to(self.device)
-        whole = draw.repeat(-(-n // own), 1, 1, 1)[:n]
-        whole *= torch.linspace(0.7, 1.3, n, device=self.device).view(n, 1, 1, 1)
-        whole = whole.to(TORCH_DTYPES[self.problem.dtype])
+        dtype = TORCH_DTYPES[self.problem.dtype]
+        draw = torch.randn(own, spot.height, spot.width, spot.row, generator=generator)
+        whole = draw.to(self.device, dtype).repeat(-(-n // own), 1, 1, 1)[:n]
+        whole *= torch.linspace(0.7, 1.3, n, device=self.device, dtype=dtype).view(n, 1, 1, 1)
         if (spot.channels, spot.row) == (IMAGE_CHANNELS - 1, IMAGE_CHANNELS):
             whole[..., spot.channels :] = 0
         return whole[..., spot.channel : spot.channel + spot.channels]
@@ -109,11 +114,21 @@ class Bench:
 
     def error(self, choice: Choice) -> float:
         """Its error's norm over the truth's, of the worst output, for the first and the last images; infinite
-        where a number of any image is missing. Raises what a launcher or a compiler does where it can't
-        run."""
+        where a number of any image is missing. Where a plan may let the output take an input's place, that is
+        tried too. Raises what a launcher or a compiler does where it can't run."""
         given = self.sets[0]
         for out in given.outputs:
             out.fill_(float("nan"))
+        worst = self._error(choice, given)
+        if self.place is None or not isfinite(worst):
+            return worst
+        both = given.inputs[self.place].clone()
+        inputs = tuple(both if k == self.place else x for k, x in enumerate(given.inputs))
+        return max(
+            worst, self._error(choice, given._replace(inputs=inputs, outputs=(both, *given.outputs[1:])))
+        )
+
+    def _error(self, choice: Choice, given: Given) -> float:
         partials: dict[int, Partial] = {}
         given.scratch.begin()
         run = choice.make(given._replace(partials=partials))
@@ -166,9 +181,13 @@ def prove(problems: Iterable[Problem], chooser: Chooser, device: torch.device) -
                 proven.add((leaf.problem.key, leaf.how))
 
 
+def asks(candidate: Candidate | None) -> bool:
+    """Whether a candidate must be compared before it may run: all but what torch itself does."""
+    return candidate is not None and (candidate.backend == "triton" or bool(candidate.package))
+
+
 def _is_open(leaf: Choice, proven: set[tuple[str, str]]) -> bool:
-    ours = leaf.candidate is not None and leaf.candidate.backend == "triton"
-    return ours and not leaf.measured and (leaf.problem.key, leaf.how) not in proven
+    return asks(leaf.candidate) and not leaf.measured and (leaf.problem.key, leaf.how) not in proven
 
 
 def tune(
@@ -191,7 +210,8 @@ def tune(
     found.sort(key=lambda timed: inf if timed.seconds is None else timed.seconds)
     best = found[0]
     if best.seconds is not None:
-        chooser.put(problem, best.label, best.seconds, best.error)
+        plain = next(((t.label, t.seconds) for t in found if t.seconds is not None and not t.package), None)
+        chooser.put(problem, best.label, best.seconds, best.error, plain if best.package else None)
     return found
 
 
@@ -208,8 +228,8 @@ def some_of(problem: Problem, chooser: Chooser, tried: int) -> list[Choice]:
 def _measured(bench: Bench, choice: Choice) -> Timed:
     error, says = bench.wrong(choice)
     if says:
-        return Timed(choice.how, error, None, 0.0, says)
-    return Timed(choice.how, error, *bench.seconds(choice))
+        return Timed(choice.how, error, None, 0.0, says, choice.package)
+    return Timed(choice.how, error, *bench.seconds(choice), package=choice.package)
 
 
 def problems_with_parts(problems: Iterable[Problem], chooser: Chooser) -> list[Problem]:
