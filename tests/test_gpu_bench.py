@@ -8,15 +8,21 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import misbehaving
 import pytest
 
 import archdsl
 from archdsl.bench.subjects import OURS, SUBJECTS, hindrance, peers
+from archdsl.engine.gpu import hand, tune
+from archdsl.engine.gpu.book import Book
+from archdsl.engine.gpu.choose import Chooser
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from benchmarks import gpu
+from benchmarks import gpu, gpu_record, gpu_steps, gpu_workers
+from benchmarks.gpu_workers import ENDED, SILENT, Workers
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -66,37 +72,123 @@ def test_a_dry_run(tmp_path: Path) -> None:
     assert "interpreted" not in untouched.read_text()
 
 
-def settings(**more: Any) -> gpu.Settings:
+def settings(**more: Any) -> gpu_record.Settings:
     given: dict[str, Any] = {
-        "networks": {"toy": archdsl.loads(gpu.TOY)}, "batch": 2, "dtype": "bf16", "until": float("inf"), "dry": True,
-        "again": False, "workers": 1, "peers": ("eager",), "rounds": 1,
+        "networks": {"toy": archdsl.loads(gpu_record.TOY)}, "batch": 2, "dtype": "bf16", "until": float("inf"),
+        "dry": True, "again": False, "workers": 0, "peers": ("eager",), "rounds": 1,
     }  # fmt: skip
-    return gpu.Settings(**(given | more))
+    return gpu_record.Settings(**(given | more))
 
 
-def serve_badly(share: list[gpu.Pair], device: str, pipe: Any) -> None:
-    """Right, wrong, or the end of the process, as the label says."""
-    for _, label in share:
-        if label == "crash":
-            os._exit(1)
-        pipe.send((0.0, "") if label == "right" else (1.0, label))
+LOST = "AcceleratorError: CUDA error: illegal address"
+LABELS = ["right", "crash", "right", LOST, "wrong", "crash", "hang", "right", "crash", "hang"]
+
+
+def pairs(labels: list[str]) -> list[gpu_workers.Pair]:
+    """Two of a problem, whatever that is."""
+    return [(SimpleNamespace(key=str(i // 2)), label) for i, label in enumerate(labels)]  # type: ignore[misc]
 
 
 def test_a_kernel_that_ends_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is at fault, and those after it are compared all the same."""
-    monkeypatch.setattr(gpu, "_serve", serve_badly)
-    labels = ["right", "crash", "right", "CUDA error: illegal address", "wrong", "crash", "right", "crash"]
-    for workers in (1, 3):
-        found = gpu.compared([(None, label) for label in labels], settings(workers=workers))  # type: ignore[misc]
-        said = sorted((label, says) for (_, label), _, says in found)
-        assert said == sorted(
-            (label, {"right": "", "crash": gpu.ENDED}.get(label, label)) for label in labels
-        )
+    """Or does not answer: it is at fault, and those after it are compared all the same; processes go on with what
+    comes next."""
+    monkeypatch.setattr(gpu_workers, "_serve", misbehaving.serve)
+    monkeypatch.setattr(gpu_workers, "LONGEST", 1.0)
+    monkeypatch.setattr(gpu_workers, "IMPORTS", 10.0)
+    assert all(map(gpu_workers.is_harmful, (ENDED, SILENT, LOST)))
+    assert not any(map(gpu_workers.is_harmful, ("", "wrong", "OutOfMemoryError: CUDA out of memory")))
+    workers = Workers(3, "dry")
+    try:
+        found = list(workers.compared(pairs(["right"] * 6), lambda: False))
+        assert len(found) == 6 and not any(says for *_, says in found)
+        kept = [worker.process.pid for worker in workers.idle]
+        said = sorted((label, says) for (_, label), _, says in workers.compared(pairs(LABELS), lambda: False))
+        wanted = {"right": "", "crash": ENDED, "hang": SILENT}
+        assert said == sorted((label, wanted.get(label, label)) for label in LABELS)
+        assert set(kept) & {worker.process.pid for worker in workers.idle} or len(kept) == 3
+    finally:
+        workers.close()
+    assert not workers.idle
 
 
 def test_without_time_nothing_is_begun() -> None:
-    assert list(gpu.compared([(None, "right")], settings(until=0.0))) == []  # type: ignore[list-item]
-    assert list(gpu.compared([(None, "right")], settings(until=0.0, workers=0))) == []  # type: ignore[list-item]
+    for count in (0, 1):
+        assert list(Workers(count, "dry").compared(pairs(["right"]), lambda: True)) == []
+
+
+class Now:
+    """A run that may begin so many things."""
+
+    def __init__(self, left: int) -> None:
+        self.count = left
+
+    def over(self) -> bool:
+        self.count -= 1
+        return self.count < 0
+
+
+def toy_chooser() -> Chooser:
+    return Chooser(lambda problem: hand.candidates(frozenset({"cudnn", "torch"}), problem), Book("here"))
+
+
+def test_layers_go_on_where_time_was_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is kept at once, and not measured again; with another kernel, or --again, it is."""
+    measured = 0
+
+    def launch(*_: Any) -> dict[str, Any]:
+        nonlocal measured
+        measured += 1
+        kept = json.loads(record.path.read_text()) if record.path.is_file() else {"launches": {}}
+        assert len(kept["launches"]) == min(measured - 1, 6)
+        return {"us": 2.0, "library_us": 3.0, "floor_us": 1.0}
+
+    monkeypatch.setattr(gpu_steps, "_launch", launch)
+    record = gpu_record.Record(tmp_path / "found.json", {"machine": "here"})
+
+    def run(left: int, again: bool = False) -> int:
+        before, asked = measured, settings(again=again)
+        with monkeypatch.context() as patch:
+            patch.setattr(gpu_record.Settings, "over", lambda self: now.over())
+            now = Now(left)
+            gpu_steps.layers(asked, record, toy_chooser())
+        return measured - before
+
+    assert run(2) == 2 and "toy: layers are left for the next run" in capsys.readouterr().out
+    record = gpu_record.Record(record.path, {"machine": "here"})
+    assert run(100) == 4 and run(100) == 0 and len(record.step("layers")["toy"]) == 6
+    next(iter(record.step("launches").values()))["runs"] = "another"
+    assert run(100) == 1 and run(100, again=True) == 6
+
+
+def test_tuning_is_kept_problem_by_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few are compared, then timed, then the next few; what does harm is not run here, and never again."""
+    chooser, saved, order = toy_chooser(), [], list[str]()
+    record = gpu_record.Record(tmp_path / "found.json", {"machine": "here"})
+    monkeypatch.setattr(gpu_steps, "AT_ONCE", 3)
+    monkeypatch.setattr(tune, "asks", lambda candidate: candidate is not None and candidate.name == "addmm")
+
+    class Fakes:
+        def compared(self, pairs: list[gpu_workers.Pair], over: Any) -> Any:
+            order.extend("compare" for _ in pairs)
+            return [(pair, float("inf"), ENDED) for pair in pairs]
+
+    def fake_tune(problem: Any, chooser: Chooser, *_: Any, **__: Any) -> list[tune.Timed]:
+        order.append("time")
+        labels = [choice.how for choice in tune.some_of(problem, chooser, 8)]
+        assert "cudnn:addmm" not in labels
+        chooser.put(problem, labels[0], 1e-6, 1e-3)
+        return [tune.Timed(labels[0], 1e-3, 1e-6, 0.0, LOST if len(order) > 20 else "")]
+
+    monkeypatch.setattr(tune, "tune", fake_tune)
+    with pytest.raises(gpu_steps.Stopped, match="illegal address"):
+        gpu_steps.tuned(settings(), record, chooser, Fakes(), lambda: saved.append(1))  # type: ignore[arg-type]
+    words = " ".join(order)
+    assert "compare time" in words and "time compare" in words
+    assert len(saved) == order.count("time") - 1 > 10
+    assert "cudnn:addmm" in gpu_steps.never(record)
+    assert json.loads(record.path.read_text())["kernels"]["cudnn:addmm"]["says"] == ENDED
 
 
 @pytest.mark.parametrize(

@@ -128,8 +128,15 @@ class Chooser:
 
     def refuse(self, choice: Choice) -> None:
         """A candidate was wrong: it is not chosen again."""
-        self.refused.add((choice.problem.key, choice.how))
+        self.rule_out(choice.problem, choice.how)
+
+    def rule_out(self, problem: Problem, how: str) -> None:
+        """A way to run a problem is not chosen, nor measured."""
+        self.refused.add((problem.key, how))
         self.picked.clear()
+
+    def may(self, problem: Problem, how: str) -> bool:
+        return (problem.key, how) not in self.refused
 
     def put(
         self,
@@ -140,13 +147,13 @@ class Chooser:
         plain: tuple[str, float] | None = None,
     ) -> None:
         """Write what was measured into the book. plain: as an entry has it."""
-        told = label, seconds, error, self._source(problem), self.book.package, plain
+        told = label, seconds, error, self.source(problem), self.book.package, plain
         self.book.put(problem.key, Entry(*told))
         self.picked.clear()  # what is divided may be run otherwise, too
 
     def measured(self, problem: Problem) -> bool:
         """Whether the book has the problem, measured with the packages that are there."""
-        found = self.book.get(problem.key, self._source(problem))
+        found = self.book.get(problem.key, self.source(problem))
         return found is not None and self.book.package in ("", found.package)
 
     def divisions(self, problem: Problem, deep: int = DEEP) -> list[Choice]:
@@ -159,7 +166,7 @@ class Chooser:
         return [choice for choice in found if choice is not None]
 
     def _pick(self, problem: Problem, deep: int) -> Picked:
-        source = self._source(problem)
+        source = self.source(problem)
         entry = self.book.get(problem.key, source)
         if entry is not None:
             how, seconds = self.book.best(entry)
@@ -170,12 +177,12 @@ class Chooser:
         if near is not None:
             how, _ = self.book.best(near[1])
             picked = Picked(how, f"measured with {near[0]} images", None, False)
-            if self._may(problem, picked.how) and self._as(problem, picked, deep) is not None:
+            if self.may(problem, picked.how) and self._as(problem, picked, deep) is not None:
                 return picked
         choices = [
             Choice(problem, c, EXPECTED, c.seconds, False)
             for c in self.candidates(problem)
-            if self._may(problem, c.label)
+            if self.may(problem, c.label)
         ]
         choices += self.divisions(problem, deep)
         if not choices:
@@ -204,8 +211,6 @@ class Chooser:
         total = seconds or sum(part.seconds for part in parts)
         return Choice(problem, None, why, total, measured, place, parts) if parts else None
 
-    def _may(self, problem: Problem, how: str) -> bool:
-        return (problem.key, how) not in self.refused
-
-    def _source(self, problem: Problem) -> str:
+    def source(self, problem: Problem) -> str:
+        """A digest of all kernels that could run a problem."""
         return source_of(c.name for c in self.candidates(problem) if c.backend == "triton")

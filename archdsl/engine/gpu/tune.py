@@ -160,7 +160,7 @@ class Bench:
         try:
             error = self.error(choice)
         except Exception as failed:  # a launcher refuses, or a compiler does, in whatever way
-            return float("inf"), " ".join(f"{type(failed).__name__}: {failed}".split())[:200]
+            return float("inf"), said(failed)
         allowed = bound(self.problem, self.device) * (1.0 if choice.candidate is not None else 2.0)
         return error, "" if error <= allowed else f"error {error:.1e} is more than {allowed:.1e}"
 
@@ -206,10 +206,12 @@ def tune(
     for choice in [*some_of(problem, chooser, tried), *chooser.divisions(problem)]:
         if found and not may():
             break
-        found.append(_measured(bench, choice))
+        found.append(measured(bench, choice))
+        if is_fatal(found[-1].says):
+            break
     found.sort(key=lambda timed: inf if timed.seconds is None else timed.seconds)
-    best = found[0]
-    if best.seconds is not None:
+    best = found[0] if found else None
+    if best is not None and best.seconds is not None:
         plain = next(((t.label, t.seconds) for t in found if t.seconds is not None and not t.package), None)
         chooser.put(problem, best.label, best.seconds, best.error, plain if best.package else None)
     return found
@@ -218,18 +220,33 @@ def tune(
 def some_of(problem: Problem, chooser: Chooser, tried: int) -> list[Choice]:
     """Candidates that are worth measuring: of each kernel its own rule, of each library what it has, and of
     all configurations those that should be fastest."""
-    every = chooser.candidates(problem)
-    rules = [c for c in every if not c.config and c.backend != "torch"] or list(every)
+    every = [c for c in chooser.candidates(problem) if chooser.may(problem, c.label)]
+    rules = [c for c in every if not c.config and c.backend != "torch"] or every
     rest = [c for c in every if c not in rules and c.backend != "torch"]
     chosen = [*rules, *rest[: max(0, tried - len(rules))]]
     return [Choice(problem, c, "tried", c.seconds, False) for c in chosen]
 
 
-def _measured(bench: Bench, choice: Choice) -> Timed:
+def measured(bench: Bench, choice: Choice) -> Timed:
+    """A choice compared, and timed if it is right."""
     error, says = bench.wrong(choice)
-    if says:
-        return Timed(choice.how, error, None, 0.0, says, choice.package)
-    return Timed(choice.how, error, *bench.seconds(choice), package=choice.package)
+    timed: tuple[float | None, float] = (None, 0.0)
+    if not says:
+        try:
+            timed = bench.seconds(choice)
+        except Exception as failed:  # what runs alone may not run in a CUDA graph
+            says = said(failed)
+    return Timed(choice.how, error, *timed, says, choice.package)
+
+
+def said(failed: Exception) -> str:
+    """In a line."""
+    return " ".join(f"{type(failed).__name__}: {failed}".split())[:200]
+
+
+def is_fatal(says: str) -> bool:
+    """Whether a process in which this was said can't use the GPU any more."""
+    return "CUDA error" in says or "AcceleratorError" in says
 
 
 def problems_with_parts(problems: Iterable[Problem], chooser: Chooser) -> list[Problem]:
