@@ -410,6 +410,22 @@ def test_one_kernel_of_ours_for_every_launch(name: str) -> None:
         assert len(labels) == len(set(labels))
 
 
+@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2", "googlenet_bn"])
+def test_float32_runs_on_kernels_that_do_not_spill(name: str) -> None:
+    """Those that tests/kernels/test_shipped.py compiles for it, by their own rules; fused as far as they go."""
+    wanted = frozenset({"triton"})
+    network = for_gpu(archdsl.load(name), lambda problem: hand.has(wanted, problem), "f32")
+    names = {
+        candidate.name
+        for launch in plan(network, "f32").launches
+        for candidate in hand.candidates(wanted, problem_of(launch, 8, "f32"))
+    }
+    assert "conv" in names
+    assert names <= {"conv", "stem", "stem_pool", "bnrelu_conv1", "scaled_conv1", "squeeze"} | {
+        "depthwise", "pool", "gap", "pointwise",
+    }  # fmt: skip
+
+
 def test_a_library_alone_can_run_them_too() -> None:
     """The peer that each launch is compared with: divided until a library has every part."""
     for name in ("resnet50", "efficientnet_b0"):

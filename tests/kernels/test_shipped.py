@@ -49,6 +49,8 @@ def test_nothing_is_left_out() -> None:
 ANY = Claim(tma=False, tensor_cores=False, shared=227 * 1024, ctas=1)
 VECTOR = ("depthwise", "pool", "gap", "pointwise")
 """Those that multiply nothing on tensor cores."""
+ROUNDED = ("gemm", "dual", "b2b", "siblings", "dw_pw", "conv_pool", "conv_gap", "pool_conv1")
+"""Those that the engine has no fp32 multiplied by, which without tensor cores they refuse, or spill at."""
 
 
 @pytest.mark.compiled
@@ -59,3 +61,25 @@ def test_tf32_by_rule(kernel: str) -> None:
     made = sm90.build(lambda: layers.layers(kernel, form, 0)[0](FP32, precision="tf32"))
     assert made[0].hgmma + made[0].mma > 0, made
     assert made[0].shared <= 227 * 1024 and made[0].stack == 0, made
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("kernel", [kernel for kernel in table.TABLE if kernel not in (*VECTOR, *ROUNDED)])
+def test_ieee_by_rule(kernel: str) -> None:
+    """What the rules choose for fp32 as the engine computes it, without tensor cores."""
+    for form in table.TABLE[kernel]:
+        for layer in layers.layers(kernel, form, 0):
+            (made,) = sm90.build(lambda layer=layer: layer(FP32))
+            assert made.hgmma + made.mma == 0 and made.shared <= 227 * 1024 and made.ctas >= 1, made
+            assert made.spills == 0 and made.stack == 0, made
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(("kernel", "form", "index"), [p for p in SHIPPED if p.values[0] in VECTOR])
+def test_vector_configurations_of_fp32(kernel: str, form: str, index: int) -> None:
+    """Their tables are the engine's for fp32 too."""
+    config, _ = table.TABLE[kernel][form][index]
+    for layer in layers.layers(kernel, form, index):
+        (made,) = sm90.build(lambda layer=layer: layer(FP32, config=config, **told(form)))
+        # Two registers of depthwise's 25 taps with a gelu, which claims nothing of fp32.
+        assert made.spills <= 2 and made.stack <= 8 and made.ctas >= 1 and made.shared <= 227 * 1024, made

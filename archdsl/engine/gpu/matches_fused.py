@@ -37,10 +37,11 @@ def plain_window(op: Any, stride: bool = True) -> bool:
 
 
 def loads(problem: Problem, channels: int, *others: Spot) -> bool:
-    """Whether the copy engine can bring the input, weights of so many input channels, and other tensors."""
-    return channels * problem.size % 16 == 0 and all(
-        copies(s, problem.size) for s in (problem.inputs[0], *others)
-    )
+    """Whether the copy engine can bring the input, weights of so many input channels, and other tensors. Not
+    float32: multiplied without tensor cores, what it brings goes through local memory, thousands of spills."""
+    if problem.dtype == "f32" or channels * problem.size % 16:
+        return False
+    return all(copies(s, problem.size) for s in (problem.inputs[0], *others))
 
 
 def one_by_one(stage: Stage | None) -> bool:
@@ -203,8 +204,8 @@ def depthwise_convolution(problem: Problem) -> Call | None:
         simple_epilogue(problem, parts[1].post),
         padding_of(before),
     )
-    if pre_act is None or after is None or padding is None or op.multiplier != 1:
-        return None
+    if pre_act is None or after is None or padding is None or op.multiplier != 1 or problem.dtype == "f32":
+        return None  # float32 would spill, as in `loads`
     if op.stride[0] != op.stride[1] or op.dilation != (1, 1):
         return None
     named = {"stride": op.stride[0], "padding": padding, "pre_act": pre_act, "act": after.last}
