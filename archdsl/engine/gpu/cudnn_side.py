@@ -17,7 +17,9 @@ from torch import Tensor
 
 from archdsl.engine.gpu import cost
 from archdsl.engine.gpu.candidate import Candidate, Given, Run
-from archdsl.engine.gpu.problem import IMAGE_CHANNELS, Epilogue, Problem, epilogue
+from archdsl.engine.gpu.problem import Problem
+from archdsl.engine.gpu.segments import Epilogue, epilogue
+from archdsl.engine.gpu.spot import IMAGE_CHANNELS
 from archdsl.engine.gpu.torch_side import filled, library_weight
 from archdsl.engine.gpu.triton_side import copies, one_segment, padding_of
 from archdsl.kernels import _launch

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from archdsl.engine.gpu.arena import TORCH_DTYPES
 from archdsl.engine.gpu.candidate import Given, Partial
-from archdsl.engine.gpu.problem import Problem, Spot, epilogue, segments
+from archdsl.engine.gpu.problem import Problem
+from archdsl.engine.gpu.segments import epilogue, segments
+from archdsl.engine.gpu.spot import Spot
 from archdsl.engine.gpu.triton_side import (
     Call,
     activation,

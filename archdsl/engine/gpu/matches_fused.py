@@ -12,7 +12,9 @@ from torch import Tensor
 
 from archdsl.engine.gpu.candidate import Given
 from archdsl.engine.gpu.matches import is_gate
-from archdsl.engine.gpu.problem import Epilogue, Problem, Spot, epilogue, segments
+from archdsl.engine.gpu.problem import Problem
+from archdsl.engine.gpu.segments import Epilogue, epilogue, segments
+from archdsl.engine.gpu.spot import Spot
 from archdsl.engine.gpu.triton_side import (
     Call,
     activation,

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from archdsl.engine.gpu.candidate import Given
 from archdsl.engine.gpu.matches import few_channels
 from archdsl.engine.gpu.matches_fused import affine_and_act, loads, one_by_one, plain_window
-from archdsl.engine.gpu.problem import Problem, segments
+from archdsl.engine.gpu.problem import Problem
+from archdsl.engine.gpu.segments import segments
 from archdsl.engine.gpu.triton_side import (
     Call,
     activation,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from archdsl.engine.gpu.problem import Problem, dense
+from archdsl.engine.gpu.problem import Problem
+from archdsl.engine.gpu.spot import dense
 from archdsl.network import Network
 from archdsl.ops.base import Shape
 from archdsl.passes import fused

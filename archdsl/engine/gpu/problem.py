@@ -13,56 +13,11 @@ from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
 
+from archdsl.engine.gpu.key import chain_text, ways_text
+from archdsl.engine.gpu.spot import Spot, dense, image_row
 from archdsl.ops import LAYERS
-from archdsl.ops.base import Op
-from archdsl.passes._kernel import ACTIVATIONS, AFFINE, CONVOLUTIONS, POINTWISE, Kernel, Stage, Step, Way
+from archdsl.passes._kernel import POINTWISE, Kernel, Stage, Step
 from archdsl.plan import DTYPES, IMAGE, Launch, View
-
-IMAGE_CHANNELS = 4
-"""The network's images of 3 channels get a fourth of zeros: pixels then begin at multiples of 8 bytes."""
-
-
-class Spot(NamedTuple):
-    """How a tensor lies: its sizes, the numbers from one position to the next, and where among them it
-    begins."""
-
-    channels: int
-    height: int
-    width: int
-    row: int
-    channel: int = 0
-    flat: bool = False
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """As layers see it: (C, H, W), or (C,) of what an fc gives."""
-        return (self.channels,) if self.flat else (self.channels, self.height, self.width)
-
-    @property
-    def numbers(self) -> int:
-        """Of one image."""
-        return self.channels * self.height * self.width
-
-    @property
-    def dense(self) -> bool:
-        return self.row == self.channels
-
-    def text(self, size: int) -> str:
-        """For a key: sizes, the row where it is wider, and `!` where 16 bytes at once can't be read."""
-        wide = "" if self.dense else f"/{self.row}"
-        uneven = "!" if self.row * size % 16 or self.channel * size % 16 else ""
-        return f"{'x'.join(map(str, self.shape))}{wide}{uneven}"
-
-
-def dense(shape: Sequence[int]) -> Spot:
-    """A tensor of its own: (C, H, W) or (C,)."""
-    channels, height, width = (*shape, 1, 1)[:3]
-    return Spot(channels, height, width, channels, flat=len(shape) == 1)
-
-
-def image_row(channels: int) -> int:
-    """Numbers from one pixel of the network's images to the next."""
-    return IMAGE_CHANNELS if channels == IMAGE_CHANNELS - 1 else channels
 
 
 def _spot(view: View, shape: Sequence[Any]) -> Spot:
@@ -108,7 +63,7 @@ class Problem:
         """The whole question in a line: equal for equal work."""
         ins = " ".join(spot.text(self.size) for spot in self.inputs)
         outs = " ".join(spot.text(self.size) for spot in self.outputs)
-        return f"{_chain(self.trunk)}{_ways(self.kernel.ways)} | {ins} -> {outs} | {self.batch} {self.dtype}"
+        return f"{chain_text(self.trunk)}{ways_text(self.kernel.ways)} | {ins} -> {outs} | {self.batch} {self.dtype}"
 
     @cached_property
     def flops(self) -> int:
@@ -264,108 +219,3 @@ def _shapes_of(launch: Launch) -> list[tuple[int, ...]]:
         others = [shape for i, shape in enumerate(given) if i != stage.at]
         flat.update(i for i, shape in zip(stage.operands, others, strict=False) if len(shape) == 1)
     return [shape[:1] if i in flat else shape for i, shape in enumerate(shapes)]
-
-
-# ---- segments: the form that kernels know ----
-
-
-class Segment(NamedTuple):
-    """A layer that is not element by element, or None where a trunk begins without one, and what follows it
-    element by element."""
-
-    stage: Stage | None
-    post: tuple[Stage, ...]
-
-    @property
-    def kind(self) -> str:
-        return "in" if self.stage is None else self.stage.kind
-
-
-def segments(stages: Sequence[Stage]) -> tuple[Segment, ...]:
-    """A chain of stages as segments: `conv + relu | conv + add + relu`."""
-    found: list[tuple[Stage | None, list[Stage]]] = []
-    for stage in stages:
-        if stage.kind not in POINTWISE:
-            found.append((stage, []))
-        else:
-            if not found:
-                found.append((None, []))
-            found[-1][1].append(stage)
-    return tuple(Segment(stage, tuple(post)) for stage, post in found)
-
-
-class Epilogue(NamedTuple):
-    """What follows a product: an activation, a sum with an operand, an activation. add: the stage, or
-    None."""
-
-    first: str
-    add: Stage | None
-    last: str
-
-
-def epilogue(post: Sequence[Stage]) -> Epilogue | None:
-    """Stages element by element as an epilogue, or None where they are more than that."""
-    rest = [stage for stage in post if stage.kind != "identity"]
-    first, last, add = "none", "none", None
-    if rest and _acts(rest[0]):
-        first = rest.pop(0).kind
-    if rest and rest[0].kind == "add" and len(rest[0].operands) == 1:
-        add = rest.pop(0)
-        if rest and _acts(rest[0]):
-            last = rest.pop(0).kind
-    if rest:
-        return None
-    return Epilogue("none", None, first) if add is None else Epilogue(first, add, last)
-
-
-def _acts(stage: Stage) -> bool:
-    return stage.kind in ACTIVATIONS - {"prelu", "identity"}
-
-
-# ---- the key ----
-
-
-def _chain(stages: Sequence[Stage]) -> str:
-    return " + ".join(map(_stage, stages))
-
-
-def _stage(stage: Stage) -> str:
-    text = stage.kind
-    said = _arguments(stage.op)
-    if said:
-        text += f"({said})"
-    if stage.operands:
-        text += "".join(f"%{i}" for i in stage.operands)
-        if stage.at:
-            text += f"@{stage.at}"
-    if stage.side:
-        text += f"<{_chain(stage.side)}>"
-    return text
-
-
-_LEFT_OUT = {"norm", "act", "order", "eps", "momentum", "gamma", "beta"}
-"""Arguments that are layers of their own by now, or numbers inside the weights."""
-
-
-def _arguments(op: Op) -> str:
-    if op.syntax in AFFINE:
-        return ""
-    found = []
-    for name, value in dict(op).items():
-        if name in _LEFT_OUT or value is None:
-            continue
-        if op.syntax in CONVOLUTIONS and (name, value) in _PLAIN:
-            continue
-        text = "x".join(str(int(v)) for v in value) if isinstance(value, tuple) else str(value)
-        found.append(f"{name}={text}")
-    return " ".join(found)
-
-
-_PLAIN = {("dilation", (1, 1)), ("groups", 1), ("multiplier", 1)}
-
-
-def _ways(ways: Sequence[Way]) -> str:
-    if len(ways) == 1 and ways[0].plain:
-        return ""
-    parts = [f"{w.start}:{w.stop}{' ' if w.stages else ''}{_chain(w.stages)}" for w in ways]
-    return f" => {', '.join(parts)}"

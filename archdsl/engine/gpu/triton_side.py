@@ -16,7 +16,9 @@ from torch import Tensor
 
 from archdsl.engine.gpu import cost
 from archdsl.engine.gpu.candidate import Candidate, Given, Run
-from archdsl.engine.gpu.problem import Epilogue, Problem, Segment, Spot, epilogue, segments
+from archdsl.engine.gpu.problem import Problem
+from archdsl.engine.gpu.segments import Epilogue, Segment, epilogue, segments
+from archdsl.engine.gpu.spot import Spot
 from archdsl.kernels._launch import RUNS_ON, Shipped
 from archdsl.passes._kernel import Stage, Step
 

@@ -17,7 +17,8 @@ from archdsl.engine.gpu import timing
 from archdsl.engine.gpu.arena import TORCH_DTYPES, Scratch
 from archdsl.engine.gpu.candidate import Candidate, Given, Partial, Run, finish
 from archdsl.engine.gpu.choose import Choice, Chooser
-from archdsl.engine.gpu.problem import IMAGE_CHANNELS, Problem, Spot
+from archdsl.engine.gpu.problem import Problem
+from archdsl.engine.gpu.spot import IMAGE_CHANNELS, Spot
 from archdsl.engine.gpu.weights import Weights, drawn
 from archdsl.passes._kernel import CONVOLUTIONS, Stage
 from archdsl.passes.reference import compute_with
