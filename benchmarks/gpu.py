@@ -32,6 +32,7 @@ from benchmarks import gpu_steps
 from benchmarks.gpu_record import NETWORKS, TOY, Record, Settings, say
 from benchmarks.gpu_workers import Workers
 
+RESULTS = Path(__file__).with_name("results")
 STEPS = ("ceilings", "kernels", "tune", "layers", "networks")
 
 
@@ -51,8 +52,10 @@ def run(settings: Settings, steps: tuple[str, ...], results: Path, book_path: Pa
     about |= {"machine": machine, "date": datetime.now(UTC).isoformat(timespec="seconds")}
     about["package"] = cudnn_side.package()
     word = "".join(c if c.isalnum() else "-" for c in about["gpu"].lower())
-    record = Record(results / f"gpu-{word}-b{settings.batch}-{settings.dtype}.json", about)
-    book = books.load(machine, [book_path], about["package"])
+    file = f"gpu-{word}-b{settings.batch}-{settings.dtype}.json"
+    record = Record(results / file, about, RESULTS / file)
+    # Where another book is written, it begins with what ships.
+    book = books.load(machine, [books.SHIPPED, book_path], about["package"])
 
     def candidates(problem: Problem) -> tuple[Candidate, ...]:
         out = gpu_steps.never(record)
@@ -127,9 +130,7 @@ def main(arguments: list[str] | None = None) -> int:
             loaded = {"toy": archdsl.loads(TOY)}
         else:
             loaded = {name: archdsl.load(name) for name in args.only.split(",")}
-        results = args.results or Path(
-            tempfile.mkdtemp() if args.dry_run else Path(__file__).parent / "results"
-        )
+        results = args.results or Path(tempfile.mkdtemp() if args.dry_run else RESULTS)
         settings = Settings(
             loaded,
             2 if args.dry_run else args.batch,

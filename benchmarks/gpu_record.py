@@ -62,11 +62,13 @@ class Settings(NamedTuple):
 
 
 class Record:
-    """What was measured, in a file that is replaced by each `save`."""
+    """What was measured, in a file that is replaced by each `save`. before: what it begins with where there is no
+    such file."""
 
-    def __init__(self, path: Path, about: dict[str, Any]) -> None:
+    def __init__(self, path: Path, about: dict[str, Any], before: Path | None = None) -> None:
         self.path = path
-        self.value: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+        known = next((file for file in (path, before) if file is not None and file.is_file()), None)
+        self.value: dict[str, Any] = json.loads(known.read_text()) if known is not None else {}
         self.value |= about
         self.saved = time.monotonic()
 

@@ -156,6 +156,8 @@ def test_layers_go_on_where_time_was_up(
         return measured - before
 
     assert run(2) == 2 and "toy: layers are left for the next run" in capsys.readouterr().out
+    other = gpu_record.Record(tmp_path / "other" / "found.json", {"machine": "here"}, record.path)
+    assert other.value == record.value
     record = gpu_record.Record(record.path, {"machine": "here"})
     assert run(100) == 4 and run(100) == 0 and len(record.step("layers")["toy"]) == 6
     next(iter(record.step("launches").values()))["runs"] = "another"

@@ -106,12 +106,12 @@ class Program:
         return sum(each.choice.bytes for each in self.launches)
 
 
-def captured(step: Run) -> torch.cuda.CUDAGraph:
+def captured(step: Run, warm_ups: int = WARM_UPS) -> torch.cuda.CUDAGraph:
     """What `step` starts, as one CUDA graph. It runs a few times first, on a stream of its own."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream), torch.no_grad():
-        for _ in range(WARM_UPS):
+        for _ in range(warm_ups):
             step()
     torch.cuda.current_stream().wait_stream(stream)
     torch.cuda.synchronize()

@@ -9,7 +9,7 @@ from statistics import median, quantiles
 import torch
 
 from archdsl.engine.gpu.candidate import Run
-from archdsl.engine.gpu.program import captured
+from archdsl.engine.gpu.program import WARM_UPS, captured
 
 LEAST = 4e-4
 """Seconds that one measurement takes at least, so that the clock's steps don't show."""
@@ -19,18 +19,18 @@ def on_gpu(runs: Sequence[Run], rounds: int = 7, least: float = LEAST) -> tuple[
     """Median seconds of one run, and how far the middle half of the rounds spreads, as a share. runs: the
     same work on different tensors, taken in turn, as many times in a CUDA graph as `least` needs."""
 
-    def repeated(times: int) -> torch.cuda.CUDAGraph:
+    def repeated(times: int, warm_ups: int) -> torch.cuda.CUDAGraph:
         def all_of_them() -> None:
             for _ in range(times):
                 for run in runs:
                     run()
 
-        return captured(all_of_them)
+        return captured(all_of_them, warm_ups)
 
-    graph = repeated(1)
+    graph = repeated(1, WARM_UPS)
     times = max(1, min(200, int(least / max(_replayed(graph, 3), 1e-9))))
     if times > 1:
-        graph = repeated(times)
+        graph = repeated(times, 0)
     graph.replay()
     found = [_replayed(graph, 1) / (times * len(runs)) for _ in range(rounds)]
     low, _, high = quantiles(found, n=4, method="inclusive")
