@@ -4,6 +4,7 @@
 
 const vscode = require('vscode');
 
+const METHOD_NOT_FOUND = -32601; // the protocol's number: the server is older than this extension
 const PAUSE = 250; // milliseconds without a key, before a picture is drawn anew
 
 const page = (nonce) => `<!DOCTYPE html>
@@ -63,7 +64,8 @@ class Diagram {
       made = await this.ask({ textDocument: { uri: this.uri.toString() }, arch: this.arch ?? null });
       made ??= { problem: this.isOpen() ? 'The language server is not running.' : 'The text has been closed.' };
     } catch (error) {
-      made = { problem: String(error.message ?? error) };
+      const old = error.code === METHOD_NOT_FOUND;
+      made = { problem: old ? 'This archdsl draws no diagrams yet: update it.' : String(error.message ?? error) };
     }
     if (number !== this.asked) return; // a later one is under way
     const old = made.problem && this.shown.svg ? ' (below: the network before that)' : '';
@@ -80,8 +82,7 @@ class Diagrams {
   constructor(ask) {
     this.ask = ask;
     this.open = new Map();
-    const all = () => this.open.forEach((diagram) => diagram.changed());
-    const ours = (document) => document.languageId === 'archdsl' && all(); // another may `use` it
+    const ours = (document) => document.languageId === 'archdsl' && this.changed(); // another may `use` it
     this.subscriptions = [
       vscode.workspace.onDidChangeTextDocument((event) => ours(event.document)),
       vscode.workspace.onDidOpenTextDocument(ours),
@@ -97,6 +98,10 @@ class Diagrams {
     const there = this.open.get(name);
     if (there) there.panel.reveal(undefined, true);
     else this.open.set(name, new Diagram(this.ask, place, arch, () => this.open.delete(name)));
+  }
+
+  changed() {
+    this.open.forEach((diagram) => diagram.changed());
   }
 
   dispose() {

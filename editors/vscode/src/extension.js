@@ -9,6 +9,7 @@ const { Diagrams } = require('./diagram');
 const SETTING = 'archdsl.interpreter';
 let client;
 let output;
+let diagrams;
 
 /** The Python to run: the setting, the Python extension's active environment, or python3. */
 async function interpreter(folder) {
@@ -72,6 +73,7 @@ async function start() {
   try {
     await starting.start();
     started = true;
+    diagrams.changed();
   } catch (error) {
     if (client !== starting) return; // another has been started meanwhile
     client = undefined;
@@ -102,7 +104,7 @@ async function restart() {
 
 async function activate(context) {
   output = vscode.window.createOutputChannel('archdsl', { log: true });
-  const diagrams = new Diagrams((parameters) => client?.sendRequest('archdsl/diagram', parameters));
+  diagrams = new Diagrams((parameters) => client?.sendRequest('archdsl/diagram', parameters));
   context.subscriptions.push(
     output,
     diagrams,
