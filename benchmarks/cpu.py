@@ -65,7 +65,7 @@ def table() -> Iterator[str]:
     (`onednn`, where it was measured) and as it is chosen."""
     of_torch: list[float] = []
     of_all: list[float] = []
-    yield "| network | batch | dtype | ours, ms | `onednn`, ms | × best of torch | × best of all | ready in, s | memory, × eager | error, × eager |"
+    yield "| network | batch | dtype | ours, ms | `onednn`, ms | × best of torch | × best of all | ready in, s | memory, × eager (`onednn`) | error, × eager (`onednn`) |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for batch, dtype, _ in CASES:
         path = RESULTS / f"cpu-batch{batch}-{dtype}.json"
@@ -78,15 +78,21 @@ def table() -> Iterator[str]:
             all_, name = _best(ours, found, tuple(n for n in found if not n.startswith("archdsl")))
             of_torch.append(torchs)
             of_all.append(all_)
-            memory = ours["bytes"]["network"] / found["eager"]["bytes"]["network"]
+            held = [each["bytes"]["network"] / found["eager"]["bytes"]["network"] for each in (ours, alone) if each]
+            errors = [each["rms_error_over_eager"] for each in (ours, alone) if each]
             yield (
                 f"| {case['network']} | {batch} | {dtype} | {_ms(ours)} | {_ms(alone) if alone else '-'}"
-                f" | {torchs:.2f} ({torch_name}) | {all_:.2f} ({name}) | {ours['ready_s']:.2f} | {memory:.2f}"
-                f" | {ours['rms_error_over_eager']:.2f} |"
+                f" | {torchs:.2f} ({torch_name}) | {all_:.2f} ({name}) | {ours['ready_s']:.2f}"
+                f" | {_both(held)} | {_both(errors)} |"
             )
     if of_all:
         torchs, all_ = (exp(sum(map(log, ratios)) / len(ratios)) for ratios in (of_torch, of_all))
         yield f"| geometric mean | | | | | {torchs:.2f} | {all_:.2f} | | | |"
+
+
+def _both(values: list[float]) -> str:
+    """The engine's as it is chosen, and `onednn`'s."""
+    return " ".join(f"({value:.2f})" if index else f"{value:.2f}" for index, value in enumerate(values))
 
 
 def _ms(subject: dict[str, Any]) -> str:

@@ -217,7 +217,6 @@ def test_the_fastest_of_those_that_are_right(monkeypatch: pytest.MonkeyPatch, ca
             return tuple(output * self.factor for output in self.inner.run(x))
 
     monkeypatch.setattr(backends, "BACKENDS", made := {"slow": slow, "wrong": wrong, "refusing": refusing, "onednn": real})
-    monkeypatch.setattr(tuning, "BACKENDS", made)
     model, x = small()
     tuned = tuning.tune(model, x, rounds=2)
     assert [each.name for each in tuned.candidates[:2]] == ["onednn", "slow"]
@@ -249,6 +248,12 @@ def test_a_choice_that_is_there_no_more(monkeypatch: pytest.MonkeyPatch) -> None
     choices.keep(key, Choice("openvino", 1, 1e-7))
     monkeypatch.setattr("archdsl.engine.openvino.is_there", lambda: False)
     assert archdsl.optimize(model, x).backend == "onednn"
+
+
+def test_only_what_runs_there_is_tuned() -> None:
+    assert "gpu" in backends.BACKENDS
+    assert backends.backends_on(torch.device("cpu")) == ["onednn", "openvino"]
+    assert backends.backends_on(torch.device("cuda")) == ["gpu"]
 
 
 def test_models_that_no_engine_takes() -> None:

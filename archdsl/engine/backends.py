@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
+import torch
+
 from archdsl.diagnostics import ArchError
 from archdsl.engine import openvino
 from archdsl.engine.backend import Backend, Given, Ready, refusal
@@ -27,6 +29,11 @@ BACKENDS: dict[str, Callable[[Given], Backend]] = {"onednn": OneDnn, "openvino":
 """By the name that `optimize(backend=)` has. Each raises ArchError (A401, A411) for what it can't run."""
 
 
+def backends_on(device: torch.device) -> list[str]:
+    """The names of those that run on a device."""
+    return [name for name in BACKENDS if (name == "gpu") == (device.type == "cuda")]
+
+
 class Made(NamedTuple):
     """A backend, why that one, and its first plan."""
 
@@ -39,7 +46,7 @@ def made(given: Given, name: str, why: str) -> Made:
     """This backend, ready for the example. Raises ArchError (A401, A411) where it can't be, or none is called so."""
     if name not in BACKENDS:
         raise refusal(f"no backend is called {name!r}", f"there are {', '.join(sorted(BACKENDS))}")
-    if (name == "gpu") != (given.example.device.type == "cuda"):
+    if name not in backends_on(given.example.device):
         where = given.example.device
         raise refusal(f"{name} does not run on {where}", "onednn and openvino run on a CPU, gpu on a CUDA GPU")
     backend = BACKENDS[name](given)

@@ -12,7 +12,7 @@ from torch import nn
 
 from archdsl.diagnostics import ArchError
 from archdsl.engine import choices
-from archdsl.engine.backends import BACKENDS
+from archdsl.engine.backends import backends_on
 from archdsl.engine.engine import Engine
 
 TURN, REST = 0.1, 0.03
@@ -55,7 +55,7 @@ def tune(
     """
     engines: dict[str, Engine] = {}
     out: list[Candidate] = []
-    for name in BACKENDS:
+    for name in backends_on(example.device):
         try:
             engines[name] = Engine(model, example, dtype, name)
         except ArchError as error:
