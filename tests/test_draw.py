@@ -25,11 +25,13 @@ from archdsl.api import shipped_names
 from archdsl.cli import main
 from archdsl.draw import html, mermaid
 from archdsl.draw.marks import SMALL, TEXT, Edge, Label, Rect
-from archdsl.draw.metrics import fitted, text_width
+from archdsl.draw.metrics import fitted, sizes, text_width
 from archdsl.draw.picture import Picture, picture
-from archdsl.draw.scene import MOST_ITEMS, READABLE, Aside, Box, Frame, Split, items, scene
+from archdsl.draw.scene import MOST_ITEMS, READABLE, scene
 from archdsl.draw.svg import COLORS, INK, LINE, to_svg
+from archdsl.draw.tree import Aside, Box, Exit, Frame, Split, items
 from archdsl.draw.untangle import crossings, untangled
+from archdsl.network import Network
 
 ROOT = Path(__file__).resolve().parent.parent
 SOLID = ("box", "header", "footer", "merge", "end")
@@ -206,14 +208,30 @@ def unconnected(drawn: Picture) -> list[str]:
             item = rect.item
             if item is None and tensor == 0 and rect.text.startswith("input"):
                 sources[0] |= touches(rect, 0)
-            if item is not None and (item.output == tensor or item.start <= tensor < item.stop):
+            if item is not None and not isinstance(item, Exit) and (item.output == tensor or item.start <= tensor < item.stop):
                 sources[tensor] |= touches(rect, tensor)
     for rect in rects:
         if rect.role == "box" and rect.item is not None:
             for tensor in rect.item.reads:
                 if not touches(rect, tensor) & sources[tensor]:
                     found.append(f"tensor {tensor} does not reach {rect.text!r}")
-    return found
+    return found + [
+        f"{text!r} stands {len(pills)} times, or nothing reaches it"
+        for text, tensor in told(drawn.scene.network)
+        for pills in [[rect for rect in rects if rect.role == "end" and rect.text == text]]
+        if len(pills) != 1 or not touches(pills[0], tensor) & sources[tensor]
+    ]
+
+
+def told(network: Network) -> Iterator[tuple[str, int]]:
+    """What each output's pill has to say, and the node that makes the tensor."""
+    for output in network.outputs:
+        tensor = output.node
+        while network.nodes[tensor].kind == "identity":
+            tensor = network.nodes[tensor].inputs[0]
+        if not output.aux:
+            name = "output" if output.name == "out" else f"output {output.name}"
+            yield f"{name} {sizes(network.nodes[tensor].shape)}", tensor
 
 
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.nightly)])

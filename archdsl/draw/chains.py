@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import takewhile
 
-from archdsl.draw.layout import ARROW, TRACK, place
+from archdsl.draw.layout import ARROW, END, TRACK, place
 from archdsl.draw.marks import SMALL, Edge, Label, Mark, Placed
 from archdsl.draw.metrics import fitted, sizes
-from archdsl.draw.scene import Aside, Chain, Item, Split
+from archdsl.draw.tree import Aside, Chain, Exit, Item, Split, beside
 from archdsl.draw.wires import Sides, Wire, choose_sides, sides_for, wires_of
 from archdsl.ops.base import Shape
 
 LINE = SMALL + 4
 """Height of a label's line."""
+STALK = 26.0
+"""From the axis to an output beside it."""
 
 
 def place_chain(
@@ -42,16 +45,18 @@ def _labels(chain: Chain, inside: bool, branch: bool) -> list[list[Label]]:
     """Of each gap: the shape that flows there, where it is new, and the author's label."""
     found: list[list[Label]] = [[]]
     before: Shape | None = None
+    ended = max((i + 1 for i, item in enumerate(chain.items) if not isinstance(item, Exit)), default=0)
     for index, item in enumerate(chain.items):
         here: list[Label] = []
         found.append(here)
-        if isinstance(item, Aside):
+        if isinstance(item, Aside | Exit):
             continue
-        told = inside and index == len(chain.items) - 1
+        hung = list(takewhile(lambda i: isinstance(i, Aside | Exit), chain.items[index + 1 :]))
+        told = inside and index == ended - 1 or any(not beside(pill) for pill in hung)
         shape = item.shape[1:] or item.shape if branch else item.shape
         if shape != before and not (before is None if branch else told):
             here.append(Label(5, 0, fitted(sizes(item.shape), SMALL, 150)))
-        if item.label and not told:
+        if item.label and not told and f"output {item.label}" not in [pill.title for pill in hung]:
             here.append(Label(-5, 0, fitted(item.label, SMALL, 120), "end", "label"))
         before = shape
     return found
@@ -75,7 +80,12 @@ class _Chain:
         self.labels, self.inside, self.ends = labels, inside, ends
         self.count = len(items)
         self.marks: list[Mark] = []
-        self.tapped = {i + 1: item.output for i, item in enumerate(chain.items) if item.output in taps}
+        self.tapped = {
+            i + 1: item.output
+            for i, item in enumerate(chain.items)
+            if item.output in taps and not isinstance(item, Aside | Exit)
+        }
+        self.pills = self._pills()
 
     def placed(self) -> Placed:
         self._lanes()
@@ -86,12 +96,18 @@ class _Chain:
         ports = {wire.tensor: self._entry(wire) for wire in self.wires if wire.start == -1}
         if self.straight[0] is not None or any(wire.start == 0 for wire in self.wires):
             ports[self.chain.enters] = 0.0
-        shown = [i for i, item in enumerate(self.chain.items) if not isinstance(item, Aside)]
+        shown = [i for i, item in enumerate(self.chain.items) if not beside(item)]
         reach = [(self.items[i].left, self.items[i].right) for i in shown]
+        reach += [self._pill_reach(index) for index in self.pills]
         reach += [self._gap_reach(gap) for gap in range(self.count + 1)]
         left = max(*(r[0] for r in reach), 6.0, *(TRACK / 2 - wire.lane for wire in self.wires))
         right = max(*(r[1] for r in reach), 6.0, *(TRACK / 2 + wire.lane for wire in self.wires))
         parts = [(0.0, tops[i], self.items[i]) for i in shown]
+        for index, x in self.pills.items():
+            pill, exit = self.items[index], self.chain.items[index]
+            parts.append((x, tops[index] - END / 2, pill))
+            edge = x + pill.left if x < 0 else x - pill.right
+            self.marks.append(Edge(((0.0, tops[index]), (edge, tops[index])), exit.output))
         placed = Placed(left, right, tops[self.count], ports, self.marks, parts)
         placed.taps = {tensor: taps[gap] for gap, tensor in self.tapped.items()}
         return self._hang(placed, tops)
@@ -99,8 +115,26 @@ class _Chain:
     def _item(self, index: int) -> Item | None:
         return self.chain.items[index] if 0 <= index < self.count else None
 
-    def _is_aside(self, index: int) -> bool:
-        return isinstance(self._item(index), Aside)
+    # ---- outputs beside the axis ----
+
+    def _is_pill(self, index: int) -> bool:
+        item = self._item(index)
+        return isinstance(item, Exit) and beside(item)
+
+    def _pills(self) -> dict[int, float]:
+        """The x of each output that stands beside the axis: on the side where fewer wires pass, which then run around it;
+        left, where both are alike."""
+        found = {}
+        for index in range(self.count):
+            if self._is_pill(index):
+                passing = [w.side for w in self.wires if not w.direct and w.start <= index < w.stop]
+                side = 1 if passing.count(1) < passing.count(-1) else -1
+                found[index] = side * (STALK + self.items[index].left)
+        return found
+
+    def _pill_reach(self, index: int) -> tuple[float, float]:
+        x, pill = self.pills[index], self.items[index]
+        return pill.left - x, pill.right + x
 
     # ---- lanes ----
 
@@ -129,7 +163,9 @@ class _Chain:
             first = max(int(wire.start), 0)
             reach = max(self._gap_reach(gap)[which] for gap in range(first, wire.stop + 1))
             for index in range(first, wire.stop):
-                if not self._is_aside(index):
+                if index in self.pills:
+                    reach = max(reach, self._pill_reach(index)[which])
+                elif not beside(self.chain.items[index]):
                     reach = max(reach, (self.items[index].left, self.items[index].right)[which])
             for other in done:
                 if other.side == wire.side and other.start <= wire.stop and wire.start <= other.stop:
@@ -155,9 +191,15 @@ class _Chain:
         """Whether what comes from above goes in beside the axis."""
         return abs(self._port(self.straight[gap], gap)) > 0.01
 
+    def _head(self, gap: int) -> float:
+        """What stays free at the top of a gap: an output that stands above it reaches into it."""
+        return 2.0 + (END / 2 if gap - 1 in self.pills else 0.0)
+
     def _gap_height(self, gap: int) -> float:
         tracks = self._leaves(gap) + len(self._arriving(gap)) + self._jogs(gap)
-        height = TRACK * tracks + (LINE if self.labels[gap] else 0.0) + 2.0
+        height = TRACK * tracks + (LINE if self.labels[gap] else 0.0) + self._head(gap)
+        if gap in self.pills:
+            height += END / 2 + 4 - ARROW
         if gap == self.count:
             return height + (ARROW / 2 if self.inside and not isinstance(self._item(gap - 1), Split) else 2.0)
         return height + ARROW
@@ -168,7 +210,7 @@ class _Chain:
         for index in range(self.count + 1):
             y += self._gap_height(index)
             tops.append(y)
-            if index < self.count and not self._is_aside(index):
+            if index < self.count and not beside(self.chain.items[index]):
                 y += self.items[index].height
         return tops
 
@@ -181,7 +223,7 @@ class _Chain:
         arrivals: dict[tuple[int, int], float] = {}
         for gap in range(self.count + 1):
             top = y = tops[gap] - self._gap_height(gap)
-            y += 2.0
+            y += self._head(gap)
             if self._leaves(gap):
                 taps[gap] = y + TRACK / 2
                 y += TRACK
@@ -206,7 +248,7 @@ class _Chain:
     def _pointed(self, gap: int) -> bool:
         """Whether an edge into an item ends in an arrow: not where it forks."""
         item = self._item(gap)
-        return item is not None and not isinstance(item, Split | Aside)
+        return item is not None and not isinstance(item, Split) and not beside(item)
 
     def _wire(
         self,
@@ -245,7 +287,11 @@ class _Chain:
             reach = max(
                 [self._gap_reach(g)[0] for g in range(self.count + 1) if tops[g] > tops[index] - 1]
                 + [TRACK - wire.lane for wire in self.wires]
-                + [p.left for _, y, p in placed.parts if y < top + head.height and y + p.height > tops[index]]
+                + [
+                    p.left - x
+                    for x, y, p in placed.parts
+                    if y < top + head.height and y + p.height > tops[index]
+                ]
                 + [x for low, high, x in hung if low < top + head.height and high > tops[index]]
             )
             x = -(reach + 2 * TRACK + head.right)
@@ -254,7 +300,7 @@ class _Chain:
             hung.append((tops[index], top + head.height, head.left - x))
             placed.left = max(placed.left, head.left - x)
             placed.height = max(placed.height, top + head.height + TRACK)
-        if placed.height > tops[self.count]:
+        if placed.height > tops[self.count] and not self.ends:
             self.marks.append(
                 Edge(((0.0, tops[self.count]), (0.0, placed.height)), self.chain.leaves, arrow=False)
             )

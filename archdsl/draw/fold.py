@@ -8,7 +8,7 @@ from itertools import pairwise
 from archdsl.draw.chains import place_chain
 from archdsl.draw.layout import ARROW, TRACK
 from archdsl.draw.marks import Edge, Mark, Placed
-from archdsl.draw.scene import Aside, Chain, Item
+from archdsl.draw.tree import Aside, Chain, Item
 from archdsl.draw.wires import Wire, wires_of
 
 BETWEEN = 44.0

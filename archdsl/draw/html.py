@@ -8,8 +8,9 @@ from importlib.resources import files
 
 from archdsl.diagnostics import ArchError
 from archdsl.draw.picture import picture
-from archdsl.draw.scene import DEEPEST, Scene, items, scene
+from archdsl.draw.scene import DEEPEST, Scene, scene
 from archdsl.draw.svg import to_svg
+from archdsl.draw.tree import items
 from archdsl.network import Network, Region
 from archdsl.summary import Row, field_text, heading, regions, rows, shape_text, size, totals
 

@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import permutations
 
-from archdsl.draw.marks import TEXT, Edge, Label, Mark, Placed, Rect
-from archdsl.draw.metrics import fitted, text_width
-from archdsl.draw.scene import Aside, Box, Chain, Frame, Item, Split
+from archdsl.draw.marks import SMALL, TEXT, Edge, Label, Mark, Placed, Rect
+from archdsl.draw.metrics import fitted, sizes, text_width
+from archdsl.draw.tree import Aside, Box, Chain, Exit, Frame, Item, Split
 from archdsl.draw.wires import Sides
+from archdsl.ops.base import Shape
 
 BOX, HEADER, SYMBOL = 26.0, 22.0, 18.0
 """Heights of a box, of a frame's header and of a merge's symbol."""
@@ -19,6 +20,8 @@ TRACK = 8.0
 """Between two edges that run side by side."""
 ARROW = 9.0
 """The last piece of an edge, straight and with no other beside it."""
+END = 20.0
+"""Height of the pill of an input or an output."""
 APART = 18.0
 """Between two branches."""
 
@@ -29,6 +32,8 @@ def place(item: Item, straight: int | None, sides: Sides) -> Placed:
         return _box(item, straight, sides)
     if isinstance(item, Split):
         return _split(item, sides)
+    if isinstance(item, Exit):
+        return replace(pill(item.text, item.shape, item), ports={item.output: 0.0})
     assert isinstance(item, Frame | Aside)
     return _frame(item, item.inner, sides)
 
@@ -40,6 +45,13 @@ def chain(
     from archdsl.draw.chains import place_chain
 
     return place_chain(steps, sides, inside=True, branch=branch, taps=taps, ends=ends)
+
+
+def pill(name: str, shape: Shape, item: Item | None = None) -> Placed:
+    """Where the picture begins or ends."""
+    text = f"{fitted(name, SMALL, 240)} {fitted(sizes(shape), SMALL, 240)}"
+    half = text_width(text, SMALL) / 2 + END / 2
+    return Placed(half, half, END, {}, [Rect(-half, 0, 2 * half, END, "end", item, text)])
 
 
 def _box(item: Box, straight: int | None, sides: Sides) -> Placed:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from archdsl.draw.metrics import text_width
-from archdsl.draw.scene import Item
+from archdsl.draw.tree import Item
 
 TEXT, SMALL = 12.0, 10.0
 """Sizes of the texts in boxes and beside edges, in pixels."""

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from archdsl.draw.metrics import sizes
-from archdsl.draw.scene import Aside, Box, Chain, Frame, Item, Scene, Split, items
+from archdsl.draw.scene import Scene
 from archdsl.draw.svg import COLORS, INK
+from archdsl.draw.tree import Aside, Box, Chain, Exit, Frame, Item, Split, items
 from archdsl.headroom import deep_recursion
 
 MARKER = r"%% archdsl draw"
@@ -33,9 +34,9 @@ class _Writer:
         network = self.scene.network
         self.lines.append(f'  n0(["input {_plain(sizes(network.input))}"])')
         made = self.chain(self.scene.chain, {0: "n0"}, "  ")
-        self.lines.append('  out(["output"])')
-        leaves = self.scene.chain.leaves
-        self.edge(made, leaves, "out")
+        if self.scene.end is not None:
+            self.lines.append(f'  out(["{_plain(self.scene.end)}"])')
+            self.edge(made, self.scene.chain.leaves, "out")
         classes = []
         for kind, names in sorted(self.kinds.items()):
             fill, stroke, _ = COLORS[kind]
@@ -53,7 +54,7 @@ class _Writer:
         made = dict(made)
         for item in chain.items:
             source = self.item(item, made, indent)
-            if not isinstance(item, Aside):
+            if not isinstance(item, Aside | Exit):
                 made.update(dict.fromkeys(self.inside(item), source))
                 made[item.output] = source
         return made
@@ -70,6 +71,11 @@ class _Writer:
             self.kinds.setdefault(item.kind, []).append(name)
             for tensor in item.reads:
                 self.edge(made, tensor, name)
+            return name
+        if isinstance(item, Exit):
+            name = self.fresh()
+            self.lines.append(f'{indent}{name}(["{_plain(item.text)}"])')
+            self.edge(made, item.output, name)
             return name
         if isinstance(item, Split):
             ends = []

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 
 from archdsl.draw.chains import place_chain
 from archdsl.draw.fold import folded, skips_of
-from archdsl.draw.marks import SMALL, Edge, Mark, Placed, Rect
-from archdsl.draw.metrics import fitted, sizes, text_width
-from archdsl.draw.scene import Box, Scene, items
+from archdsl.draw.layout import END, pill
+from archdsl.draw.marks import Edge, Mark, Placed
+from archdsl.draw.scene import Scene
+from archdsl.draw.tree import Box, items
 from archdsl.draw.untangle import untangled
 from archdsl.headroom import deep_recursion
-from archdsl.render import printable
 
 MARGIN = 16.0
-END = 20.0
-"""Height of the input's and the output's pill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +52,12 @@ def picture(scene: Scene) -> Picture:
 
 def _whole(scene: Scene) -> Placed:
     network = scene.network
-    came = f"input {sizes(network.input)}"
-    mains = [output for output in network.outputs if not output.aux]
-    last = network.nodes[scene.chain.leaves]
-    left = f"output {sizes(last.shape)}"
-    if len(mains) > 1:
-        left = "outputs " + ", ".join(printable(o.name) for o in mains)
-    start, end = _pill(came), _pill(left)
+    start = pill("input", network.input)
+    if scene.end is None:
+        inner = place_chain(untangled(scene.chain), {}, inside=True, ends=True)
+        left, right = max(start.left, inner.left), max(start.right, inner.right)
+        return Placed(left, right, END + inner.height, {}, [], [(0.0, 0.0, start), (0.0, END, inner)])
+    end = pill(scene.end, network.nodes[scene.chain.leaves].shape)
     skips = skips_of(scene.chain)
     if skips:
         return folded(scene.chain, skips, start, end)
@@ -76,9 +73,3 @@ def _whole(scene: Scene) -> Placed:
         marks=marks,
         parts=parts,
     )
-
-
-def _pill(text: str) -> Placed:
-    text = fitted(text, SMALL, 400)
-    half = text_width(text, SMALL) / 2 + END / 2
-    return Placed(half, half, END, {}, [Rect(-half, 0, 2 * half, END, "end", None, text)])

@@ -6,17 +6,16 @@ Tensors are named by the index of the node that makes them; one that a layer onl
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from archdsl.diagnostics import ArchError, Diagnostic
+from archdsl.draw.copies import runs, without_count
 from archdsl.draw.kinds import category
+from archdsl.draw.tree import Aside, Box, Chain, Exit, Frame, Item, Split, beside, items
 from archdsl.headroom import deep_recursion
-from archdsl.network import COMMUTATIVE, Network, Region
-from archdsl.ops.base import Shape
+from archdsl.network import COMMUTATIVE, Network, Output, Region
 from archdsl.render import printable
-from archdsl.symbolic import Dim
 
 MOST_ITEMS = 4000
 """Boxes, frames and branchings of one picture: more is not a picture, and takes seconds to place."""
@@ -28,99 +27,15 @@ DEEPEST = 6
 """How far blocks are opened by themselves."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """Something in a chain of steps.
-
-    reads       tensors from outside that go in, in order; output: the tensor that flows on.
-    start, stop the nodes of the network that it stands for, of all its copies.
-    shape       of its output; costs: (parameters, MACs) of all copies.
-    count       copies in sequence, of which the first is shown; stride: that of the first alone, where it has one.
-    """
-
-    title: str
-    reads: tuple[int, ...]
-    output: int
-    start: int
-    stop: int
-    shape: Shape
-    costs: tuple[Dim, Dim] = (0, 0)
-    label: str | None = None
-    count: int = 1
-    stride: str = ""
-
-    @property
-    def text(self) -> str:
-        """The title with its copies: `dense(32) ×6`, `basic(128) ×2/2`."""
-        times = f"×{self.count}" if self.count > 1 else ""
-        return f"{self.title} {times}{'/' + self.stride if times and self.stride else ''}".strip()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box(Item):
-    """A layer, or a block that is not opened. kind: what it is coloured by; layer: a layer's name in the language."""
-
-    kind: str
-    opens: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame(Item):
-    """An opened block or a group: a chain inside a border."""
-
-    inner: Chain
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Split(Item):
-    """Branches side by side and the merge of them. title: the merge's symbol. main: the branch that stays on the line,
-    while the others pass beside it, at its right, or where `mirrored` at its left."""
-
-    branches: tuple[Chain, ...]
-    main: int | None = None
-    mirrored: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aside(Item):
-    """A head that reads the stream, which passes by."""
-
-    inner: Chain
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """Steps one after another. enters: the tensor before the first; leaves: the one that goes on after the last;
-    turned: tensors that run on the other side than they would."""
-
-    enters: int
-    items: tuple[Item, ...]
-    leaves: int
-    turned: frozenset[int] = frozenset()
-
-    @property
-    def reads(self) -> tuple[int, ...]:
-        """Tensors from outside, in order of their first use."""
-        made: set[int] = set()
-        found: dict[int, None] = {}
-        start = min((item.start for item in self.items), default=None)
-        for item in self.items:
-            for tensor in item.reads:
-                if tensor not in made and (start is None or tensor < start):
-                    found[tensor] = None
-            made.add(item.output)
-        if self.leaves not in made and (start is None or self.leaves < start):
-            found[self.leaves] = None
-        return tuple(found)
-
-
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A network to draw, with its blocks opened to a depth."""
+    """A network to draw, with its blocks opened to a depth. end: what the pill below the chain says, of the output that
+    is made last; None where that is inside a merge, and stands there as others do."""
 
     network: Network
     depth: int
     chain: Chain
+    end: str | None
 
 
 def scene(network: Network, depth: int | None = None) -> Scene:
@@ -131,33 +46,38 @@ def scene(network: Network, depth: int | None = None) -> Scene:
     """
     with deep_recursion():
         if depth is not None:
-            return Scene(network, depth, _Builder(network, MOST_ITEMS).whole(depth))
-        best = Scene(network, 1, _Builder(network, MOST_ITEMS).whole(1))
+            return _whole(network, depth, MOST_ITEMS)
+        best = _whole(network, 1, MOST_ITEMS)
         for deeper in range(2, DEEPEST + 1):
             try:
-                chain = _Builder(network, 3 * READABLE).whole(deeper)
+                found = _whole(network, deeper, 3 * READABLE)
             except ArchError:
                 break
-            if chain == best.chain:
+            if found.chain == best.chain:
                 break
-            if sum(isinstance(item, Box) for item in items(chain)) > READABLE:
+            if sum(isinstance(item, Box) for item in items(found.chain)) > READABLE:
                 break
-            best = Scene(network, deeper, chain)
+            best = found
         return best
 
 
-def items(chain: Chain) -> Iterator[Item]:
-    """Every item of a chain and of what is inside, in order of the text."""
-    waiting: list[Item] = list(reversed(chain.items))
-    while waiting:
-        item = waiting.pop()
-        yield item
-        inner: Iterable[Chain] = ()
-        if isinstance(item, Frame | Aside):
-            inner = (item.inner,)
-        elif isinstance(item, Split):
-            inner = item.branches
-        waiting.extend(reversed([found for part in inner for found in part.items]))
+def _whole(network: Network, depth: int, most: int) -> Scene:
+    mains = sorted((output for output in network.outputs if not output.aux), key=lambda output: output.node)
+    builder = _Builder(network, most, mains[:-1])
+    chain = builder.whole(depth, mains[-1].node)
+    if (
+        any(item.output == chain.leaves for item in chain.items if not beside(item))
+        or chain.leaves == chain.enters
+    ):
+        return Scene(network, depth, chain, _said(mains[-1]))
+    chain = _Builder(network, most, mains).whole(depth, mains[-1].node)
+    steps = [item.output for item in chain.items if not beside(item)]
+    return Scene(network, depth, replace(chain, leaves=steps[-1]), None)
+
+
+def _said(output: Output) -> str:
+    """`output c4`; one that nobody named is called `out`."""
+    return "output" if output.name == "out" else f"output {printable(output.name)}"
 
 
 SYMBOLS = {"add": "+", "mul": "×", "maximum": "max"}
@@ -165,19 +85,34 @@ SYMBOLS = {"add": "+", "mul": "×", "maximum": "max"}
 
 
 class _Builder:
-    def __init__(self, network: Network, most: int) -> None:
+    """leaving: outputs to be drawn where they are made."""
+
+    def __init__(self, network: Network, most: int, leaving: Iterable[Output]) -> None:
         self.network, self.most, self.made = network, most, 0
         self.origin: list[int] = []
         for index, node in enumerate(network.nodes):
             handed_on = node.kind == "identity"
             self.origin.append(self.origin[node.inputs[0]] if handed_on else index)
+        self.leaving: dict[int, list[Output]] = {}
+        """Those that have no place yet, by their tensors."""
+        for output in leaving:
+            self.leaving.setdefault(self.origin[output.node], []).append(output)
+        self.read = {
+            self.origin[source]
+            for index, node in enumerate(network.nodes)
+            if self.origin[index] == index
+            for source in node.inputs
+        }
 
-    def whole(self, depth: int) -> Chain:
-        region = self.network.region
-        mains = [output.node for output in self.network.outputs if not output.aux]
-        return self.chain(region.children, 0, max(mains) if len(mains) > 1 else mains[0], depth - 1)
+    def whole(self, depth: int, leaves: int) -> Chain:
+        self.read.add(self.origin[leaves])
+        found = self.chain(self.network.region.children, 0, leaves, depth - 1, around=True)
+        return replace(found, items=(*self.exits(0), *found.items))
 
-    def chain(self, regions: Iterable[Region], enters: int, leaves: int, level: int) -> Chain:
+    def chain(
+        self, regions: Iterable[Region], enters: int, leaves: int, level: int, around: bool = False
+    ) -> Chain:
+        """around: nothing around the chain is drawn that makes what leaves it, so that its outputs are the chain's."""
         found: list[Item] = []
         for region in regions:
             for item in self.items(region, level):
@@ -185,7 +120,28 @@ class _Builder:
                 made = [self.origin[enters], *(-1 if isinstance(i, Aside) else i.output for i in found)]
                 up = isinstance(item, Aside) and item.reads[0] in made
                 found.insert(made.index(item.reads[0]) if up else len(found), item)
+                if not isinstance(item, Aside) and (around or item.output != self.origin[leaves]):
+                    found.extend(self.exits(item.output))
         return Chain(self.origin[enters], tuple(found), self.origin[leaves])
+
+    def exits(self, tensor: int) -> list[Item]:
+        """The outputs that a tensor is."""
+        found: list[Item] = []
+        outputs = self.leaving.pop(tensor, [])
+        for output in outputs:
+            self.counted()
+            found.append(
+                Exit(
+                    title=_said(output),
+                    reads=(tensor,),
+                    output=tensor,
+                    start=tensor,
+                    stop=tensor + 1,
+                    shape=self.network.nodes[tensor].shape,
+                    last=output is outputs[-1] and tensor not in self.read,
+                )
+            )
+        return found
 
     def items(self, region: Region, level: int) -> tuple[Item, ...]:
         """What a region is drawn as: nothing, where it only hands a tensor on."""
@@ -260,11 +216,11 @@ class _Builder:
     def _repeat(self, region: Region, level: int) -> tuple[Item, ...]:
         """One item for each run of copies that look the same. Of closed blocks and layers there is one run."""
         copies = [copy for copy in region.children if copy.stop > copy.start]
-        step, stride = _without_count(region.title)
+        step, stride = without_count(region.title)
         found: list[Item] = []
         closed = all(copy.kind == "layer" or copy.kind == "block" and level < 1 for copy in copies)
-        for _, run in groupby(copies, key=lambda copy: 0 if closed else _look(self.network, copy)):
-            same = list(run)
+        parted = [self.origin[copy.output] in self.leaving for copy in copies]
+        for same in runs(self.network, copies, closed, parted):
             first, last = same[0], same[-1]
             strided = stride and first is copies[0]
             plain = (
@@ -282,7 +238,7 @@ class _Builder:
                     shape=self.network.nodes[last.output].shape,
                     costs=(params, macs),
                     count=len(same),
-                    stride=stride if closed else "",
+                    stride=stride if closed and strided else "",
                     label=None,
                 )
             )
@@ -303,24 +259,28 @@ class _Builder:
                 item for child in region.children for item in self.items(child, level)
             )  # nothing is skipped
         body, skip = last.inputs
-        beside = [c for c in region.children if c.output == skip != body and c.stop > c.start]
-        inside = [child for child in region.children if child not in beside]
-        branches = (self.chain(inside, entered, body, level), self.chain(beside, entered, skip, level))
+        aside = [c for c in region.children if c.output == skip != body and c.stop > c.start]
+        inside = [child for child in region.children if child not in aside]
+        branches = (
+            self.chain(inside, entered, body, level, around=True),
+            self.chain(aside, entered, skip, level, around=True),
+        )
         return (Split(**self.common(region, "+"), branches=branches, main=0),)  # type: ignore[arg-type]
 
     def _merge(self, region: Region, level: int) -> tuple[Item, ...]:
         node = self.network.nodes[region.output]
         parts = [child for child in region.children if child.kind == "branch"]
-        branches = [self.chain(p.children, p.inputs[0], p.output, level) for p in parts]
+        branches = [self.chain(p.children, p.inputs[0], p.output, level, around=True) for p in parts]
         for source in node.inputs[len(branches) :]:  # a gate reads what came in too
             branches.append(Chain(self.origin[source], (), self.origin[source]))
-        full = [index for index, branch in enumerate(branches) if branch.items]
+        steps = [sum(not isinstance(item, Exit) for item in branch.items) for branch in branches]
+        full = [index for index, count in enumerate(steps) if count]
         main = None
         if len(full) == 1:
             main = full[0]
-        elif node.kind in COMMUTATIVE and len(branches) == 2 and min(len(b.items) for b in branches) == 1:
-            main = max(range(2), key=lambda i: len(branches[i].items))
-            main = main if len(branches[main].items) > 1 else None
+        elif node.kind in COMMUTATIVE and len(branches) == 2 and min(steps) == 1:
+            main = max(range(2), key=lambda i: steps[i])
+            main = main if steps[main] > 1 else None
         symbol = SYMBOLS.get(node.kind, node.kind)
         return (Split(**self.common(region, symbol), branches=tuple(branches), main=main),)  # type: ignore[arg-type]
 
@@ -332,21 +292,5 @@ class _Builder:
         more = f", also reads {', '.join(also)}" if also else ""
         common["title"] = printable(f"{region.name}: loss × {weight:g}{more}")
         common["label"] = None
-        return (Aside(**common, inner=self.chain(region.children, region.inputs[0], region.output, level)),)  # type: ignore[arg-type]
-
-
-def _without_count(title: str) -> tuple[str, str]:
-    """A repeat's step and, where it has one, the first copy's stride: `basic(64) x2/2` is ("basic(64)", "2")."""
-    found = re.fullmatch(r"(.*) x\d+(?:/(.*))?", title, re.DOTALL)
-    return (found[1], found[2] or "") if found else (title, "")
-
-
-def _look(network: Network, region: Region) -> tuple[object, ...]:
-    """Equal for two copies that are drawn alike: their steps and layers, whatever the sizes."""
-    # What is inside a residual says it all; its own arguments may tell the copies' numbers, as a drop path's rate.
-    inside = tuple(
-        (child.kind if child.kind == "residual" else child.title, _look(network, child))
-        for child in region.children
-    )
-    kinds = tuple(node.kind for node in network.nodes[region.start : region.stop])
-    return (region.kind, kinds, inside)
+        inner = self.chain(region.children, region.inputs[0], region.output, level, around=True)
+        return (Aside(**common, inner=inner),)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from archdsl.draw.layout import NARROWEST
 from archdsl.draw.marks import SMALL, TEXT, Edge, Label, Rect
 from archdsl.draw.metrics import FONT, sizes, text_width
 from archdsl.draw.picture import Picture
-from archdsl.draw.scene import Box, Frame, Item, items
+from archdsl.draw.tree import Box, Frame, Item, items
 from archdsl.summary import size
 
 MARKER = r"<svg [^>]*><!-- archdsl draw"

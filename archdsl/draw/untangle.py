@@ -14,7 +14,7 @@ from itertools import combinations, pairwise
 
 from archdsl.draw.chains import place_chain
 from archdsl.draw.marks import Edge, Placed, Rect
-from archdsl.draw.scene import Aside, Box, Chain, Frame, Item, Split
+from archdsl.draw.tree import Aside, Box, Chain, Frame, Item, Split
 from archdsl.draw.wires import Sides, choose_sides, sides_for, wires_of
 
 MOST_TRIES = 200

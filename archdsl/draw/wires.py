@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from archdsl.draw.scene import Aside, Chain, Frame, Item, Split
+from archdsl.draw.tree import Chain, Frame, Item, Split, beside
 
 Sides = Mapping[int, int]
 """On which side of the axis a tensor comes in: 1 right, -1 left."""
@@ -44,7 +44,7 @@ def wires_of(chain: Chain) -> tuple[list[int | None], list[Wire]]:
             if tensor != above:
                 start = _start(chain, tensor, index)
                 wires.setdefault(tensor, Wire(tensor, start, [])).targets.append(index)
-        if index < len(chain.items) and not isinstance(chain.items[index], Aside):
+        if index < len(chain.items) and not beside(chain.items[index]):
             above = chain.items[index].output
     # Where the stream comes in and turns off to later steps, the axis is not free for what the first one reads.
     taken = any(wire.start == 0 for wire in wires.values()) and straight[0] is None
@@ -56,7 +56,7 @@ def wires_of(chain: Chain) -> tuple[list[int | None], list[Wire]]:
 def _start(chain: Chain, tensor: int, before: int) -> float:
     for index in range(before - 1, -1, -1):
         item = chain.items[index]
-        if isinstance(item, Aside):
+        if beside(item):
             continue
         if item.output == tensor:
             return index + 1
