@@ -216,7 +216,7 @@ def test_the_fastest_of_those_that_are_right(monkeypatch: pytest.MonkeyPatch, ca
             time.sleep(self.seconds)
             return tuple(output * self.factor for output in self.inner.run(x))
 
-    monkeypatch.setattr(backends, "BACKENDS", made := {"slow": slow, "wrong": wrong, "refusing": refusing, "onednn": real})
+    monkeypatch.setattr(backends, "BACKENDS", {"slow": slow, "wrong": wrong, "refusing": refusing, "onednn": real})
     model, x = small()
     tuned = tuning.tune(model, x, rounds=2)
     assert [each.name for each in tuned.candidates[:2]] == ["onednn", "slow"]
