@@ -7,19 +7,18 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import exp, log
 from pathlib import Path
-from typing import Any
 
 from archdsl.bench.plot import to_svg
 from archdsl.bench.read import from_json
-from archdsl.bench.results import Results
+from archdsl.bench.results import Found, Results
+from archdsl.bench.subjects import SUBJECTS
 
 NETWORKS = (
     "vgg16 resnet50 resnet152 googlenet_bn densenet121 mobilenet_v2 efficientnet_b0 inception_v3"
@@ -28,7 +27,6 @@ CASES = (("1", "f32", "8"), ("1", "bf16", "8"), ("16", "f32", "4"), ("16", "bf16
 """Batch, dtype and rounds."""
 OTHERS = "archdsl-onednn,eager,torchscript,compile,onnxruntime,openvino"
 RESULTS = Path(__file__).parent / "results"
-TORCH = ("eager", "channels_last", "torchscript", "compile")
 
 
 def measure(chosen: Sequence[str]) -> None:
@@ -71,39 +69,33 @@ def table() -> Iterator[str]:
         path = RESULTS / f"cpu-batch{batch}-{dtype}.json"
         if not path.exists():
             continue
-        for case in json.loads(path.read_text(encoding="utf-8"))["networks"]:
-            found = {s["name"]: s for s in case["subjects"] if s["status"] == "measured"}
+        for case in from_json(path.read_text(encoding="utf-8")).cases:
+            found = {each.name: each for each in case.subjects if each.counts}
             ours, alone = found["archdsl"], found.get("archdsl-onednn")
-            torchs, torch_name = _best(alone or ours, found, TORCH)
-            all_, name = _best(ours, found, tuple(n for n in found if not n.startswith("archdsl")))
-            of_torch.append(torchs)
-            of_all.append(all_)
-            held = [each["bytes"]["network"] / found["eager"]["bytes"]["network"] for each in (ours, alone) if each]
-            errors = [each["rms_error_over_eager"] for each in (ours, alone) if each]
+            torch_best = _fastest(each for each in found.values() if SUBJECTS[each.name].of_torch)
+            best = _fastest(each for each in found.values() if not SUBJECTS[each.name].ours)
+            of_torch.append(torch_best.ms / (alone or ours).ms)
+            of_all.append(best.ms / ours.ms)
+            both = [each for each in (ours, alone) if each]
+            held = _both((each.memory or 0) / (found["eager"].memory or 1) for each in both)
+            errors = _both(case.over_eager(each) or 0.0 for each in both)
             yield (
-                f"| {case['network']} | {batch} | {dtype} | {_ms(ours)} | {_ms(alone) if alone else '-'}"
-                f" | {torchs:.2f} ({torch_name}) | {all_:.2f} ({name}) | {ours['ready_s']:.2f}"
-                f" | {_both(held)} | {_both(errors)} |"
+                f"| {case.network} | {batch} | {dtype} | {ours.ms:.2f} | {f'{alone.ms:.2f}' if alone else '-'}"
+                f" | {of_torch[-1]:.2f} ({torch_best.name}) | {of_all[-1]:.2f} ({best.name}) | {ours.ready:.2f} | {held} | {errors} |"
             )
     if of_all:
         torchs, all_ = (exp(sum(map(log, ratios)) / len(ratios)) for ratios in (of_torch, of_all))
         yield f"| geometric mean | | | | | {torchs:.2f} | {all_:.2f} | | | |"
 
 
-def _both(values: list[float]) -> str:
+def _both(values: Iterable[float]) -> str:
     """The engine's as it is chosen, and `onednn`'s."""
     return " ".join(f"({value:.2f})" if index else f"{value:.2f}" for index, value in enumerate(values))
 
 
-def _ms(subject: dict[str, Any]) -> str:
-    return f"{subject['ms']['median']:.2f}"
-
-
-def _best(ours: dict[str, Any], found: dict[str, Any], names: tuple[str, ...]) -> tuple[float, str]:
-    """How many times as fast as the fastest of these, by medians, and which that is."""
-    there = [name for name in names if name in found]
-    best = min(there, key=lambda name: found[name]["ms"]["median"])
-    return found[best]["ms"]["median"] / ours["ms"]["median"], best
+def _fastest(subjects: Iterable[Found]) -> Found:
+    """By medians."""
+    return min(subjects, key=lambda found: found.ms)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ import pytest
 from missing import MISSING as NOT_COMPARED
 
 import archdsl
-from archdsl import cli
 from archdsl.bench import measure, plot, pool, stage, subjects, worker
 from archdsl.bench.machine import Clock, cores, machine, usable_cpus
 from archdsl.bench.results import FAILED, MARKER, MEASURED, MISSING, WRONG, Case, Found, Ratio, Results, bound
@@ -317,16 +316,10 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """`run("bench", ...)` in a folder that holds tiny.arch alone: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
+def run(run: Run) -> Run:
+    """`run("bench", ...)` in a folder that holds tiny.arch alone."""
     Path("tiny.arch").write_text(SPEC)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = cli.main(list(arguments))
-        return (code, *capsys.readouterr())
-
-    return call
+    return run
 
 
 def test_bench(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import io
 import json
 import os
 import re
@@ -36,23 +35,6 @@ WARNS = "arch warns { input 3x8x8; conv3-4; conv3-4 }\n"
 TWO = "arch one { input 3x8x8; conv3-4 }\narch two { input 3x8x8; conv3-8 }\n"
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """`run("check", "a.arch")` in an empty folder: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "ARCHDSL_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(*arguments: str, stdin: str | bytes = "") -> tuple[int, str, str]:
-        data = stdin.encode() if isinstance(stdin, str) else stdin
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
-        code = cli.main(list(arguments))
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 def write(name: str, text: str | bytes) -> str:

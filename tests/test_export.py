@@ -13,7 +13,7 @@ import torch
 from missing import MISSING
 
 import archdsl
-from archdsl import cli, export
+from archdsl import export
 from archdsl.balance import balance, images
 from archdsl.diagnostics import ArchError
 
@@ -43,16 +43,10 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """`run("export", ...)` in a folder that holds tiny.arch alone: exit code, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
+def run(run: Run) -> Run:
+    """`run("export", ...)` in a folder that holds tiny.arch alone."""
     Path("tiny.arch").write_text(SPEC)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = cli.main(list(arguments))
-        return (code, *capsys.readouterr())
-
-    return call
+    return run
 
 
 def there() -> list[str]:

@@ -6,6 +6,7 @@ import doctest
 import random
 import re
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ from drawing import drawn_from
 from test_mutations import mutated
 
 import archdsl
-from archdsl import cli
 from archdsl.format import TextEdit, _same_tokens, format_edits, format_text, formatted
 from archdsl.format.tokens import read_tokens
 from archdsl.parse import parse
@@ -507,19 +507,9 @@ NEAT = "conv3-64; relu\n"
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+def run(run, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
-
-    def call(*arguments, stdin=""):
-        import io
-        import sys
-
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
-        code = cli.main(["fmt", *arguments])
-        return code, *capsys.readouterr()
-
-    return call
+    return partial(run, "fmt")
 
 
 def test_command_writes(run):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import random
 import re
-import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 from test_mutations import mutated
 
 import archdsl
-from archdsl import api, cli
+from archdsl import api
 from archdsl.fixes import SAFE, fixed
 from archdsl.lints import GROUPS, LINTS, chosen_codes
 from archdsl.lints.coverage import _unread
@@ -360,16 +359,9 @@ def test_a_fix_that_trades_one_error_for_another_is_not_applied(monkeypatch):
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+def run(run, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
-
-    def call(*arguments, stdin=""):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
-        code = cli.main(["check", *arguments])
-        return code, *capsys.readouterr()
-
-    return call
+    return partial(run, "check")
 
 
 SMELLS = "input 3x32x32\r\nconv3-8; bn  # archdsl: ignore[L111, L104]\r\nrelu  # archdsl: ignore[L105]\r\n"

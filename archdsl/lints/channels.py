@@ -51,14 +51,11 @@ def uneven(facts: Facts) -> Iterator[Diagnostic]:
         each = channels // groups
         above = -(-each // TILE) * TILE
         of_group = f" in each of {groups} groups" if groups > 1 else ""
-        place = facts.place(index)
-        yield Diagnostic(
-            code="L114",
-            severity="warning",
-            message=f"{each:,} channels{of_group} are no multiple of {TILE}",
-            span=place.span,
+        yield facts.remark(
+            "L114",
+            index,
+            f"{each:,} channels{of_group} are no multiple of {TILE}",
             label="slow on matrix units in half precision",
-            notes=place.note,
             hint=f"{above:,} is the next multiple, at little more cost"
             if above < 2 * each
             else f"{TILE} is the least",

@@ -23,15 +23,12 @@ def gaps(facts: Facts) -> Iterator[Diagnostic]:
         op: Any = node.op
         for extent, stride, line in zip(_extents(op), op.stride, LINES, strict=True):
             if 1 < extent < stride:
-                place = facts.place(index)
-                yield Diagnostic(
-                    code="L104",
-                    severity="warning",
-                    message=f"a window of {extent} that moves by {stride} leaves {stride - extent} of every "
+                yield facts.remark(
+                    "L104",
+                    index,
+                    f"a window of {extent} that moves by {stride} leaves {stride - extent} of every "
                     f"{stride} {line}s out",
-                    span=place.span,
                     label="what lies between two windows is never read",
-                    notes=place.note,
                     hint=f"take a window of at least {stride}, or a stride of at most {extent}",
                 )
                 break
@@ -45,17 +42,15 @@ def left_over(facts: Facts) -> Iterator[Diagnostic]:
         left = [_unread(node, facts.input_of(node), axis) for axis in (0, 1)]
         if not any(left):
             continue
-        place = facts.place(index)
         parts = [f"{_count(many, line)}" for many, line in zip(left, LINES, strict=True) if many]
         height, width = facts.input_of(node).shape[1:]
         are = "is" if sum(left) == 1 else "are"
-        yield Diagnostic(
-            code="L105",
-            severity="warning",
-            message=f"the last {' and the last '.join(parts)} of {height}x{width} {are} never read",
-            span=place.span,
+        yield facts.remark(
+            "L105",
+            index,
+            f"the last {' and the last '.join(parts)} of {height}x{width} {are} never read",
             label="its windows stop before the end",
-            notes=(*place.note, *node.op._sliding.lines((height, width), node.shape[1:])),  # type: ignore[attr-defined]
+            notes=tuple(node.op._sliding.lines((height, width), node.shape[1:])),  # type: ignore[attr-defined]
             hint="`ceil=true` lets a last window hang over the edge, `p=same` centres them"
             if node.kind.endswith("pool")
             else "padding at the end reads them too: `p=same`, or a border of one with p=1",

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from functools import cached_property
 from typing import NamedTuple
 
+from archdsl.diagnostics import Diagnostic
 from archdsl.network import Network, Node, Region
 from archdsl.source import Span
 
@@ -72,6 +73,21 @@ class Facts:
             return Place(span)
         return Place(
             operation(inner), (f"it is `{operation(span).text}` of {span.source.name}, line {span.line}",)
+        )
+
+    def remark(
+        self, code: str, index: int, message: str, *, label: str, hint: str, notes: tuple[str, ...] = ()
+    ) -> Diagnostic:
+        """A warning at a node's place."""
+        place = self.place(index)
+        return Diagnostic(
+            code=code,
+            severity="warning",
+            message=message,
+            span=place.span,
+            label=label,
+            notes=(*place.note, *notes),
+            hint=hint,
         )
 
     def input_of(self, node: Node) -> Node:

@@ -20,15 +20,12 @@ def check(facts: Facts) -> Iterator[Diagnostic]:
             continue
         height, width = node.extent
         if known(height) and known(width) and height > shape[1] and width > shape[2]:
-            place = facts.place(index)
-            yield Diagnostic(
-                code="L113",
-                severity="warning",
-                message="from here on every position sees more than the whole input: "
+            yield facts.remark(
+                "L113",
+                index,
+                "from here on every position sees more than the whole input: "
                 f"{height}x{width} of {shape[1]}x{shape[2]}",
-                span=place.span,
                 label=f"receptive field {max(height, width)}",
-                notes=place.note,
                 hint="windows after this add depth, and no context",
             )
             return

@@ -30,14 +30,11 @@ def check(facts: Facts) -> Iterator[Diagnostic]:
         used = [_used(node, axis, size) for axis, size in enumerate((height, width))]
         if tuple(used) == kernel:
             continue
-        place = facts.place(index)
-        yield Diagnostic(
-            code="L112",
-            severity="warning",
-            message=f"only {used[0]}x{used[1]} of this {kernel[0]}x{kernel[1]} window ever meet the image",
-            span=place.span,
+        yield facts.remark(
+            "L112",
+            index,
+            f"only {used[0]}x{used[1]} of this {kernel[0]}x{kernel[1]} window ever meet the image",
             label=f"{height}x{width} comes in, the rest is padding",
-            notes=place.note,
             hint="a smaller window does the same with fewer weights, or shrink the image less before",
         )
 
