@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 
@@ -11,19 +11,27 @@ from archdsl.engine.report import Row
 from archdsl.network import Network
 from archdsl.passes.weights import State
 
+if TYPE_CHECKING:
+    from archdsl.engine.slices import Slices
+
 
 class Given(NamedTuple):
     """What a backend is made of. network: after `resized` to the example; state: a state_dict; dtype: what is
-    computed in; example: of the images, whose dtype the outputs have."""
+    computed in; example: of the images, whose dtype the outputs have; most: images that run together, as `sliced` has it.
+    """
 
     network: Network
     state: State
     dtype: torch.dtype
     example: torch.Tensor
+    most: int | None = None
 
 
 class Ready(Protocol):
-    """One size, ready to run. Several threads may call it at once."""
+    """One size, ready to run. Several threads may call it at once. slices: how it cuts the batch, if it does."""
+
+    @property
+    def slices(self) -> Slices | None: ...
 
     def run(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The outputs in order, which nothing writes to any more."""
@@ -43,6 +51,10 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """The first size is ready: from here on nothing of the model is needed."""
+
+
+WORDS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
+"""Those that are computed in, and their words in a plan."""
 
 
 def refusal(message: str, hint: str, *notes: str) -> ArchError:

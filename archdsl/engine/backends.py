@@ -42,8 +42,14 @@ class Made(NamedTuple):
     first: Ready
 
 
-def made(given: Given, name: str, why: str) -> Made:
-    """This backend, ready for the example. Raises ArchError (A401, A411) where it can't be, or none is called so."""
+def made(given: Given, asked: str, why: str) -> Made:
+    """This backend, ready for the example. asked: its name, after which `/4` says that slices of a batch have at most four
+    images. Raises ArchError (A401, A411) where it can't be, or none is called so."""
+    name, cut, most = asked.partition("/")
+    if cut:
+        if not (most.isascii() and most.isdigit() and 0 < len(most) < 10 and int(most)):
+            raise refusal(f"{asked!r} has no number of images after the /", f'"{name}/4" runs four together')
+        given = given._replace(most=int(most))
     if name not in BACKENDS:
         raise refusal(f"no backend is called {name!r}", f"there are {', '.join(sorted(BACKENDS))}")
     if name not in backends_on(given.example.device):
@@ -62,7 +68,7 @@ def chosen(given: Given, asked: str | None, tuned: Choice | None) -> Made:
         return made(given, asked, "asked for")
     if given.example.device.type == "cuda":
         return made(given, "gpu", "the images are on a GPU")
-    if tuned is not None and tuned.choice in BACKENDS:
+    if tuned is not None:
         with suppress(ArchError):  # the choice is of another time
             return made(given, tuned.choice, f"the fastest when tuned, {tuned.ns / 1e6:,.2f} ms")
     why = "openvino is not installed"

@@ -13,18 +13,18 @@ from torch import nn
 
 from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.engine import choices
-from archdsl.engine.backend import Given, Ready
+from archdsl.engine.backend import WORDS, Given, Ready
 from archdsl.engine.backends import chosen
 from archdsl.engine.cpu import resized
 from archdsl.engine.machine import key_of
 from archdsl.engine.report import Report
+from archdsl.engine.slices import Slices
 from archdsl.live import network_of, unwrapped
 from archdsl.network import Network
 from archdsl.ops.base import Shape, ShapeError, written
 from archdsl.plan import Plan, plan
 from archdsl.symbolic import known, substitute
 
-DTYPES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 PLANS = 8
 """Plans that an engine keeps, one for each size it was called with; the one unused longest goes first."""
 
@@ -43,7 +43,9 @@ def optimize(
     example: a batch of images; the engine is made for its size, dtype and device.
     dtype: what it computes in, float32 or bfloat16, on a GPU float16 too; the model's own unless stated. Outputs
     have the dtype of the images.
-    backend: "onednn", which comes with torch, or "openvino", an extra; on a GPU "gpu". Unless stated the one that
+    backend: "onednn", which comes with torch, or "openvino", an extra; on a GPU "gpu". On a CPU a batch runs in slices,
+    each with a thread of its own, where that is expected to be faster; "onednn/4" says that a slice has at most four
+    images, and a batch of four is not cut. Unless stated the one that
     `archdsl tune` found the fastest for this network, size, dtype, CPU and number of threads; where it was not
     asked, openvino if it is installed and has all layers, otherwise onednn.
 
@@ -112,9 +114,14 @@ class Engine:
         return outputs[0] if self._bare else dict(zip(self._names, outputs, strict=True))
 
     @property
+    def slices(self) -> Slices | None:
+        """How a batch of the example's size is cut; None where it runs as a whole."""
+        return self._ready(self._shape).slices
+
+    @property
     def plan(self) -> Plan:
         """Where each tensor of the example's size would lie in one arena, and what each kernel moves."""
-        return plan(resized(self._fused, self._shape[1:]), DTYPES[self.dtype])
+        return plan(resized(self._fused, self._shape[1:]), WORDS[self.dtype])
 
     def report(self, x: torch.Tensor | None = None, *, runs: int = 10) -> Report:
         """What runs each layer, why, and how long it takes; `print` it. x: a batch, or random images of the
@@ -130,13 +137,15 @@ class Engine:
                 torch.cuda.synchronize(x.device)
             seconds.append(time.perf_counter() - start)
         title = (
-            f"{self.name}, {written(tuple(x.shape))}, {DTYPES[self.dtype]}, {torch.get_num_threads()} threads\n"
+            f"{self.name}, {written(tuple(x.shape))}, {WORDS[self.dtype]}, {torch.get_num_threads()} threads\n"
             f"{self.backend}: {self.why}"
         )
+        if ready.slices is not None:
+            title += f"\n{ready.slices}"
         return Report(title, ready.rows(x, runs), median(seconds[2:]))
 
     def __repr__(self) -> str:
-        return f"Engine({self.name!r}, {written(self._shape)}, {DTYPES[self.dtype]})"
+        return f"Engine({self.name!r}, {written(self._shape)}, {WORDS[self.dtype]})"
 
     # ---- plans ----
 
@@ -198,7 +207,7 @@ class Engine:
                 "move both to one CPU or CUDA GPU",
             )
         for dtype, what in ((self.dtype, "the engine"), (self.came, "the example")):
-            if dtype not in DTYPES or dtype == torch.float16 and example.device.type == "cpu":
+            if dtype not in WORDS or dtype == torch.float16 and example.device.type == "cpu":
                 raise _error(
                     "A407",
                     f"{what} can't be {_word(dtype)}",

@@ -13,6 +13,12 @@ import torch
 from archdsl.engine.backend import Given
 from archdsl.engine.choices import Key
 
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+"""Where Linux tells of them."""
+
+SOME = 2**22
+"""Bytes of cache that are reckoned with where the system does not say."""
+
 
 def key_of(given: Given) -> Key:
     """Of one network at one size, for `choices`."""
@@ -48,6 +54,27 @@ def _cpu() -> str:
     except OSError:
         pass
     return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+@cache
+def cache_of(threads: int) -> int:
+    """Bytes of the last cache that each of so many threads has for itself, at least."""
+    found = (0, SOME, 1)
+    for index in CACHES.glob("index*"):
+        try:
+            level, size, sharing = ((index / name).read_text().strip() for name in ("level", "size", "shared_cpu_list"))
+            bytes_ = int(size.rstrip("KMG")) << {"K": 10, "M": 20, "G": 30}.get(size[-1:], 0)
+            found = max(found, (int(level), bytes_, sum(map(_many, sharing.split(",")))))
+        except (OSError, ValueError):
+            pass
+    _, bytes_, sharing_cpus = found
+    return bytes_ // min(threads, sharing_cpus)
+
+
+def _many(cpus: str) -> int:
+    """Of `0-3` four, of `7` one."""
+    first, _, last = cpus.partition("-")
+    return int(last or first) - int(first) + 1
 
 
 @cache

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from archdsl.engine import malloc
-from archdsl.engine.backend import Given
+from archdsl.engine.backend import WORDS, Given
 from archdsl.engine.calls import Program
 from archdsl.engine.capture import Runner, capture
 from archdsl.engine.cpu import for_cpu
@@ -15,6 +15,7 @@ from archdsl.engine.in_place import in_place
 from archdsl.engine.packing import Weights
 from archdsl.engine.report import Row, rows
 from archdsl.engine.select import Selector
+from archdsl.engine.slices import Sliced, Slices, sliced
 from archdsl.network import Network
 from archdsl.plan import plan
 
@@ -27,10 +28,11 @@ class Captured:
     program: Program
     run: Runner
     dtype: torch.dtype
+    slices: None = None
 
     def rows(self, x: torch.Tensor, runs: int) -> tuple[Row, ...]:
         """Its steps, timed call by call."""
-        counted = plan(self.network, "bf16" if self.dtype == torch.bfloat16 else "f32")
+        counted = plan(self.network, WORDS[self.dtype])
         return rows(self.program, counted, x, runs)
 
 
@@ -40,12 +42,22 @@ class OneDnn:
     name = "onednn"
 
     def __init__(self, given: Given) -> None:
-        self.came, self.dtype = given.example.dtype, given.dtype
-        self.fused = for_cpu(given.network, given.example.shape[0])
+        self.came, self.dtype, self.most = given.example.dtype, given.dtype, given.most
+        slices = self._slices(given.network, given.example.shape[0])
+        self.fused = for_cpu(given.network, given.example.shape[0] if slices is None else slices.images)
         self.weights = Weights(given.state, given.dtype)
         self.kernels = _has_onednn(given.dtype)
 
-    def ready(self, network: Network, batch: int) -> Captured:
+    def ready(self, network: Network, batch: int) -> Captured | Sliced:
+        slices = self._slices(network, batch)
+        if slices is None:
+            return self._whole(network, batch)
+        return Sliced(self._whole(network, slices.images), slices)
+
+    def _slices(self, network: Network, batch: int) -> Slices | None:
+        return sliced(network, WORDS[self.dtype], batch, torch.get_num_threads(), self.most)
+
+    def _whole(self, network: Network, batch: int) -> Captured:
         program = Selector(network, self.weights, batch, self.came, self.kernels).program()
         in_place(program)
         malloc.keep(program.largest(self.dtype.itemsize))

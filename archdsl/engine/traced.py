@@ -40,8 +40,11 @@ def traced(
         except NotImplementedError:  # torch lacks the kernel in this dtype
             layer = _in_float32(_layer(lowering, {name: value.float() for name, value in weights.items()}))
             output = layer(*inputs)
-        function = torch.jit.trace(lambda *args: layer(*args), tuple(inputs), check_trace=False)
-    graph = function.inlined_graph
+        # torch.jit.trace would keep the function, and the inputs with it, as long as the process lives.
+        graph, _ = torch._C._create_graph_by_tracing(
+            lambda *args: layer(*args), tuple(inputs), lambda _: "", True, False
+        )
+    torch._C._jit_pass_inline(graph)
     torch._C._jit_pass_constant_propagation(graph)
     torch._C._jit_pass_dce(graph)
     # Whether there is a view can depend on how what comes in is laid out, of which the image is free.
@@ -51,6 +54,7 @@ def traced(
     whole = output.dim() != 4 or output.is_contiguous(memory_format=torch.channels_last)
     names = (node.kind() for node in graph.nodes())
     operators = tuple(dict.fromkeys(n.partition("::")[2] for n in names if n.startswith("aten::")))
+    function = torch._C._create_function_from_graph("layer", graph.copy())
     return Traced(graph, function, tuple(output.shape), shares, whole and not shares, operators)
 
 

@@ -1,4 +1,4 @@
-"""Which backend is the fastest for a network, by measurement. What is wrong is not timed."""
+"""Which backend is the fastest for a network, and in which slices of a batch, by measurement. What is wrong is not timed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from archdsl.diagnostics import ArchError
 from archdsl.engine import choices
 from archdsl.engine.backends import backends_on
 from archdsl.engine.engine import Engine
+from archdsl.engine.slices import sizes
 
 TURN, REST = 0.1, 0.03
 """Seconds that a backend has in a round, and between two: threads of the one before spin on for a while."""
@@ -21,7 +22,7 @@ TURN, REST = 0.1, 0.03
 
 
 class Candidate(NamedTuple):
-    """A backend. ns: the median time of a call, None where it was not timed; error: its distance from float64, as a
+    """A backend, and how many images it runs together at most, as `optimize(backend=)` has it. ns: the median time of a call, None where it was not timed; error: its distance from float64, as a
     share of the outputs' length; wrong: why it is out, or ""."""
 
     name: str
@@ -47,7 +48,8 @@ class Tuned(NamedTuple):
 def tune(
     model: nn.Module, example: torch.Tensor, *, dtype: torch.dtype | None = None, rounds: int = 8
 ) -> Tuned:
-    """Time every backend that gives what the model gives.
+    """Time every backend that gives what the model gives: with the whole batch at once, in the slices that it would be cut
+    into untuned, and in such of half and of twice as many images.
 
     model, example, dtype: as in `optimize`. An error in float32 over ten times the module's own and over 1e-5, or in
     bf16 over twice its own and over 1e-3, puts a backend out. Correctness is looked at for the first image.
@@ -57,7 +59,7 @@ def tune(
     out: list[Candidate] = []
     for name in backends_on(example.device):
         try:
-            engines[name] = Engine(model, example, dtype, name)
+            engines |= _ways(model, example, dtype, name)
         except ArchError as error:
             if error.diagnostics[0].code not in ("A401", "A411"):
                 raise
@@ -96,6 +98,24 @@ def to_text(name: str, tuned: Tuned) -> str:
         said = each.wrong or ("chosen" if each is tuned.best else "")
         lines.append(f"{each.name.ljust(width)}  {ms:>10}  {error:>8}  {times:>9}  {said}".rstrip())
     return "\n".join(lines)
+
+
+def _ways(
+    model: nn.Module, example: torch.Tensor, dtype: torch.dtype | None, name: str
+) -> dict[str, Engine]:
+    """A backend with each way to cut the batch, by the name that asks for it."""
+    first = Engine(model, example, dtype, name)
+    batch = example.shape[0]
+    possible = sizes(batch, torch.get_num_threads()) if example.device.type == "cpu" else []
+    if not possible:
+        return {name: first}
+    own = batch if first.slices is None else first.slices.images
+    near = possible.index(own) if own in possible else 0
+    wanted = dict.fromkeys([own, batch, *possible[max(near - 1, 0) : near + 2]])
+    return {
+        f"{name}/{images}": first if images == own else Engine(model, example, dtype, f"{name}/{images}")
+        for images in wanted
+    }
 
 
 def _errors(
