@@ -230,6 +230,22 @@ def test_the_fastest_of_those_that_are_right(monkeypatch: pytest.MonkeyPatch, ca
     assert table.count("\n") == 6 and "chosen" in table and "not for this one" in table
 
 
+def test_who_is_far_behind_is_timed_no_more() -> None:
+    calls = {"fast": 0, "slow": 0, "close": 0}
+
+    def engine(name: str, seconds: float) -> Any:
+        def call(_: torch.Tensor) -> None:
+            calls[name] += 1
+            time.sleep(seconds)
+
+        return call
+
+    engines = {"fast": engine("fast", 0.02), "slow": engine("slow", 0.04), "close": engine("close", 0.0201)}
+    found = tuning._times(engines, torch.zeros(1), 5)
+    assert calls == {"fast": 10, "slow": 4, "close": 10}
+    assert found["slow"] > found["fast"]
+
+
 def test_optimize_takes_what_was_measured() -> None:
     model, x = small()
     default = archdsl.optimize(model, x)

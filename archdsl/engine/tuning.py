@@ -19,6 +19,8 @@ from archdsl.engine.slices import sizes
 TURN, REST = 0.1, 0.03
 """Seconds that a backend has in a round, and between two: threads of the one before spin on for a while."""
 
+BEHIND = 1.1
+"""Times the fastest that is far behind, more than times differ from round to round."""
 
 
 class Candidate(NamedTuple):
@@ -147,10 +149,14 @@ def _distance(outputs: Any, truth: Any) -> float:
 
 
 def _times(engines: dict[str, Engine], example: torch.Tensor, rounds: int) -> dict[str, float]:
-    """Median seconds of a call, in turns, so that a machine that gets slower does so for all."""
+    """Median seconds of a call, in turns, so that a machine that gets slower does so for all. Who is far behind after two
+    rounds is timed no more."""
     found: dict[str, list[float]] = {name: [] for name in engines}
-    for _ in range(rounds):
+    for number in range(rounds):
+        fastest = min((min(seconds) for seconds in found.values() if seconds), default=0.0)
         for name, engine in engines.items():
+            if number >= 2 and min(found[name]) > BEHIND * fastest:
+                continue
             time.sleep(REST)
             engine(example)
             seconds: list[float] = []
