@@ -386,6 +386,23 @@ def test_plans_that_go_leave_nothing_behind() -> None:
     assert last - peak < 30_000  # KiB
 
 
+@pytest.mark.parametrize(
+    "pool", ["maxpool3/1(p=1)", "maxpool(k=(3, 5), stride=1, p=(1, 2))", "maxpool3/1(p=2, dilation=2)", "maxpool7/1(p=3)"]
+)
+def test_large_max_pools_that_keep_the_size(pool: str) -> None:
+    """As maxima of neighbours: to the last bit, what is no number and what is minus infinity too."""
+    model = archdsl.build(archdsl.loads(f"relu; {pool}", input="64x30x5")).eval()
+    for dtype in (torch.float32, torch.bfloat16):
+        x = torch.randn(48, 64, 30, 5, dtype=dtype)
+        x[0, :, 3, 4], x[1], x[2, 5] = float("nan"), -float("inf"), float("inf")
+        engine = optimize(model, x)
+        assert [row.runs for row in engine.report(x, runs=1).rows][-1] == ("torch maximum",)
+        before = x.clone()
+        assert torch.equal(engine(x).nan_to_num(-7), model(x).nan_to_num(-7))
+        assert torch.equal(x.nan_to_num(-7), before.nan_to_num(-7))
+        model = model.to(torch.bfloat16)
+
+
 def test_a_layer_that_torch_runs_keeps_no_image() -> None:
     """It is looked at with zeros of the batch's size, 6 MB here."""
     network = archdsl.loads("maxpool", input="3x256x256")

@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+import archdsl
 from archdsl.ops import LAYERS, _register
 from archdsl.ops.base import Function, Lowering, Module, Op, Shape, ShapeError, Weight, written
 from archdsl.symbolic import known, substitute, symbol
@@ -425,8 +426,8 @@ def on_purpose(op: Op, inputs: tuple[Shape, ...], error: ShapeError, theirs: Sha
     return ""
 
 
-CPU_ONLY = {"upconv"}
-"""torch's meta kernel does not check output_padding; that of the CPU does."""
+CPU_ONLY = {"maxpool", "upconv"}
+"""torch's meta kernels do not check output_padding, nor a dilated pool's padding; those of the CPU do."""
 
 NEVER_REFUSE = {name for name, cls in LAYERS.items() if not any("error" in e for e in cls.examples)} | {"fc"}
 """Layers that take whatever has numbers for sizes."""
@@ -629,6 +630,16 @@ def test_same_is_tensorflows(size: tuple[int, int], kernel: int, stride: int, di
         whole = built(f"avgpool{kernel}/{stride}(p=same, include_pad=true)", (3, *size))
         total = by_hand(x, rows, columns, lambda window: sum(v for _, _, v in window) / kernel**2)
         assert_close(whole(x), total)
+
+
+def test_a_dilated_pool_is_padded_by_up_to_half_of_its_window() -> None:
+    """Which torch's own layer refuses: it looks at the kernel alone."""
+    x = random(2, 3, 9, 8)
+    rows, columns = (cells(length, 3, 1, 2, 2, length) for length in (9, 8))
+    pool = built("maxpool3/1(p=2, dilation=2)", (3, 9, 8))
+    assert_close(pool(x), by_hand(x, rows, columns, max_value))
+    with pytest.raises(archdsl.ArchError, match="half of a window of 3"):
+        archdsl.loads("maxpool3/2(p=2, dilation=2, ceil=true)", input="3x9x8")
 
 
 def assert_close(one: torch.Tensor, two: torch.Tensor) -> None:

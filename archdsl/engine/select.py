@@ -57,6 +57,9 @@ ALONE: dict[str, tuple[str, tuple[Any, ...]]] = {
 LARGE = 50_000
 """Numbers above which, in bf16, a depthwise convolution of one cell scales faster than torch's operators."""
 
+WIDE = 400_000
+"""Numbers from which torch's max pool takes longer than several passes of maxima do."""
+
 NONE = ("none", Numbers(), "")
 
 _LONG = 4096
@@ -195,6 +198,8 @@ class Selector:
             return 1, self._merge(stage, stream, operands)
         if self.onednn and stage.kind == "avgpool" and _mean_by_weights(stage, stream, self.dtype):
             return 1, self._mean(stage, stream)
+        if stage.kind == "maxpool" and _keeps_size(stage, stream) and prod(stream.shape) >= WIDE:
+            return 1, self._largest(stage, stream)
         weights = self.weights.plain(stage) if stage.sources else {}
         return 1, self._plain(stage.op, weights, stage.arguments(stream, operands))
 
@@ -383,6 +388,28 @@ class Selector:
         into = (f"aten::{name}_", 0)
         return self._call(f"aten::{name}", stream, *rest, shape=stream.shape, dense=stream.dense, into=into)
 
+    def _largest(self, stage: Stage, stream: Value) -> Value:
+        """A max pool of stride 1: along rows, then along columns, each position against its neighbours."""
+        op: Any = stage.op
+        sides = ((3, op.kernel[1], op.dilation[1], op.padding[2]), (2, op.kernel[0], op.dilation[0], op.padding[0]))
+        for side, kernel, dilation, before in sides:
+            size = stream.shape[side]
+            layout = _LAYOUTS[torch.channels_last]
+            out = self._call("aten::clone", stream, layout, shape=stream.shape)
+            for step in (i * dilation - before for i in range(kernel)):
+                if step and abs(step) < size:
+                    mine = self._along(out, side, max(0, -step), size - max(0, step))
+                    theirs = self._along(stream, side, max(0, step), size - max(0, -step))
+                    self._call("aten::maximum.out", mine, theirs, mine, shape=mine.shape, dense=False)
+                    self.steps[-1].calls[-1].writes = 2
+            stream = out
+        self._say("torch maximum", "torch's max pool writes indices too, four times its result")
+        return stream
+
+    def _along(self, whole: Value, side: int, start: int, stop: int) -> Value:
+        shape = (*whole.shape[:side], stop - start, *whole.shape[side + 1 :])
+        return self._call("aten::slice.Tensor", whole, side, start, stop, 1, shape=shape, view=True, dense=False)
+
     def _merge(self, stage: Stage, stream: Value, operands: Sequence[Value]) -> Value:
         first, *rest = stage.arguments(stream, operands)
         self._say(f"torch {stage.kind}", "no convolution before it that could take it")
@@ -477,6 +504,11 @@ def _plain_upconv(stage: Stage) -> bool:
     """oneDNN's grouped ones are not used: their weights are laid out otherwise."""
     op: Any = stage.op
     return op.groups == 1 and op.padding[0] == op.padding[1] and op.padding[2] == op.padding[3]
+
+
+def _keeps_size(stage: Stage, stream: Value) -> bool:
+    op: Any = stage.op
+    return op.stride == (1, 1) and op.padding != "same" and tuple(op.infer(stream.shape[1:])) == stream.shape[1:]
 
 
 def _mean_by_weights(stage: Stage, stream: Value, dtype: torch.dtype) -> bool:

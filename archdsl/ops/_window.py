@@ -210,7 +210,8 @@ def refuse_wide_padding(sliding: Sliding) -> None:
     Raises ShapeError."""
     if sliding.padding == "same":
         return
-    extents = extent_of(sliding.kernel, sliding.dilation)
+    # torch rounds up only where it pads itself, and its own limit is half of the kernel, dilated or not.
+    extents = sliding.kernel if sliding.ceil else extent_of(sliding.kernel, sliding.dilation)
     for axis, name in enumerate(("height", "width")):
         pad, extent = max(sliding.padding[2 * axis : 2 * axis + 2]), extents[axis]
         if pad > extent // 2:

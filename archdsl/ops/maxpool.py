@@ -88,6 +88,8 @@ class MaxPool(Op):
 
     def lower(self, x: Shape) -> Lowering:
         alike = symmetric(self.padding)
+        if self.dilation != (1, 1) and alike is not None and (alike[0] > self.kernel[0] // 2 or alike[1] > self.kernel[1] // 2):
+            alike = None  # torch's limit is half of the kernel, as if it weren't dilated
         if self.padding == "same":  # the helper counts on pairs
             return Module("SameMaxPool2d", (self.kernel, self.stride), {"dilation": self.dilation}, SAME)
         kwargs = stated_only(
