@@ -69,9 +69,12 @@ class Code(NamedTuple):
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str | None:
-    """The known word nearest to a wrong one, whatever its case, or None where none is near."""
+    """The known word nearest to a wrong one, whatever its case, or None where none is near. Before others come those of the
+    same letters in another order: `vgg61` is vgg16 rather than vgg19."""
     by_lower: dict[str, str] = {}
     for word in sorted(set(known), reverse=True):
         by_lower[word.lower()] = word
-    near = get_close_matches(wrong.lower(), sorted(by_lower), n=1, cutoff=0.6)
+    letters = sorted(wrong.lower())
+    near = get_close_matches(wrong.lower(), sorted(by_lower), n=max(len(by_lower), 1), cutoff=0.6)
+    near.sort(key=lambda word: sorted(word) != letters)
     return by_lower[near[0]] if near else None

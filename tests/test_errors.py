@@ -486,6 +486,7 @@ def test_shipped_specs_draw_no_lint() -> None:
         ("steam", ["Stem"], "Stem"),
         ("F", ["f", "F"], "F"),
         ("clases", ["classes", "k"], "classes"),
+        ("vgg61", ["vgg11", "vgg13", "vgg16", "vgg16_bn", "vgg19"], "vgg16"),
         ("zzz", ["classes"], None),
         ("x", [], None),
     ],

@@ -118,6 +118,19 @@ def test_it_is_what_the_whole_batch_gives(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_images_of_any_mode(backend: str) -> None:
+    """Modes hold for a thread: what is sliced in others was made in the caller's."""
+    model, x = small()
+    engine = archdsl.optimize(model, x, backend=f"{backend}/1")
+    with torch.inference_mode():
+        image = x + 0
+        assert close(engine(image), model(image))
+    image = x.clone().requires_grad_()
+    got = engine(image)
+    assert not got.requires_grad and close(got, model(image).detach())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_results_outlive_the_next_call(backend: str) -> None:
     model, x = small()
     engine = archdsl.optimize(model, x, backend=f"{backend}/1")

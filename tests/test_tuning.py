@@ -214,6 +214,9 @@ def test_the_fastest_of_those_that_are_right(monkeypatch: pytest.MonkeyPatch, ca
         def __init__(self, inner: Any, seconds: float, factor: float = 1.0) -> None:
             self.inner, self.seconds, self.factor = inner, seconds, factor
 
+        def warm(self, x: torch.Tensor) -> None:
+            pass
+
         def run(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
             time.sleep(self.seconds)
             return tuple(output * self.factor for output in self.inner.run(x))

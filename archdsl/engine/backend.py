@@ -33,6 +33,9 @@ class Ready(Protocol):
     @property
     def slices(self) -> Slices | None: ...
 
+    def warm(self, x: torch.Tensor) -> None:
+        """Do what the first calls with such images would do once."""
+
     def run(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The outputs in order, which nothing writes to any more."""
 

@@ -101,8 +101,7 @@ class Engine:
         self._names = [output.name for output in self._fused.outputs]
         self._bare = self._names == ["out"]  # as the module: a tensor, or tensors by name
         with torch.no_grad():
-            for _ in range(2):  # TorchScript looks at the first run and settles in the second
-                first.run(example)
+            first.warm(example)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:
         """What the model gives for a batch. Raises ArchError for one that it can't take (A406 to A408)."""

@@ -30,6 +30,11 @@ class Captured:
     dtype: torch.dtype
     slices: None = None
 
+    def warm(self, x: torch.Tensor) -> None:
+        """TorchScript looks at the first run, and settles in the second."""
+        self.run(x)
+        self.run(x)
+
     def rows(self, x: torch.Tensor, runs: int) -> tuple[Row, ...]:
         """Its steps, timed call by call."""
         counted = plan(self.network, WORDS[self.dtype])
@@ -43,6 +48,7 @@ class OneDnn:
 
     def __init__(self, given: Given) -> None:
         self.came, self.dtype, self.most = given.example.dtype, given.dtype, given.most
+        self.threads = torch.get_num_threads()
         slices = self._slices(given.network, given.example.shape[0])
         self.fused = for_cpu(given.network, given.example.shape[0] if slices is None else slices.images)
         self.weights = Weights(given.state, given.dtype)
@@ -55,7 +61,7 @@ class OneDnn:
         return Sliced(self._whole(network, slices.images), slices)
 
     def _slices(self, network: Network, batch: int) -> Slices | None:
-        return sliced(network, WORDS[self.dtype], batch, torch.get_num_threads(), self.most)
+        return sliced(network, WORDS[self.dtype], batch, self.threads, self.most)
 
     def _whole(self, network: Network, batch: int) -> Captured:
         program = Selector(network, self.weights, batch, self.came, self.kernels).program()

@@ -95,6 +95,12 @@ class Whole:
         malloc.keep(max(map(prod, graph.shapes)) * graph.came.itemsize)  # what torch makes anew for each call
         self.free: deque[_Request] = deque([self._request()], KEPT)
 
+    def warm(self, x: torch.Tensor) -> None:
+        """OpenVINO has settled when it has compiled; where outputs are large, malloc takes a few calls to."""
+        if any(own is None for own in self.free[0].outputs):
+            self.run(x)
+            self.run(x)
+
     def run(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The image is read where torch has it. Little is done in Python: OpenVINO's threads fall asleep between calls,
         the deeper the longer it takes."""
@@ -138,6 +144,9 @@ class InSlices:
         self.shapes = [(slices.images * slices.number, *shape[1:]) for shape in graph.shapes]
         malloc.keep(max(map(prod, self.shapes)) * graph.came.itemsize)
         self.free: deque[list[Any]] = deque([self._requests()], KEPT)
+
+    def warm(self, x: torch.Tensor) -> None:
+        """Nothing: OpenVINO has settled when it has compiled."""
 
     def run(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Each slice is read and written where it lies in the batch."""

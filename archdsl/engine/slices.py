@@ -71,7 +71,7 @@ def sliced(network: Network, dtype: str, batch: int, threads: int, most: int | N
 
 
 class Sliced:
-    """See `Ready`. whole: what runs one slice, with one thread."""
+    """See `Ready`. each: what runs one slice."""
 
     def __init__(self, each: Ready, slices: Slices) -> None:
         self.each, self.slices = each, slices
@@ -82,6 +82,10 @@ class Sliced:
             self.slices.lanes, lambda start: self.each.run(x[start : start + images]), self.slices.starts
         )
         return tuple(torch.cat(outputs) for outputs in zip(*parts, strict=True))
+
+    def warm(self, x: torch.Tensor) -> None:
+        """All slices are alike."""
+        side_by_side(self.slices.lanes, self.each.warm, [x[: self.slices.images]])
 
     def rows(self, x: torch.Tensor, runs: int) -> tuple[Row, ...]:
         """Of one slice that runs alone: beside others each waits for memory a little longer."""

@@ -88,6 +88,10 @@ class Ready:
         self._lock = threading.Lock()
         self._done: torch.cuda.Event | None = None
 
+    def warm(self, x: torch.Tensor) -> None:
+        """The graph was captured when this was made; its first run loads it."""
+        self.run(x)
+
     def run(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The outputs in order, copies that outlive the next call."""
         program, device = self.program, self.program.device
