@@ -11,7 +11,7 @@ import gc
 import os
 import resource
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -328,26 +328,39 @@ def test_models_that_torch_wraps_and_new_classifiers() -> None:
 # ---- calls ----
 
 
+def wrong_in_threads(
+    call: Callable[[Tensor], Any],
+    images: Sequence[Tensor],
+    wanted: Sequence[Any],
+    *,
+    threads: int,
+    turns: int,
+    same: Callable[[Any, Any], bool] = close,
+) -> list[int]:
+    """The images that gave something else when so many threads called at once, each with all of them in turn."""
+    wrong: list[int] = []
+
+    def run(number: int) -> None:
+        for turn in range(turns):
+            k = (number + turn) % len(images)
+            if not same(call(images[k]), wanted[k]):
+                wrong.append(k)
+
+    running = [threading.Thread(target=run, args=(i,)) for i in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return wrong
+
+
 def test_several_threads() -> None:
     """Each gets its own result, also while plans are made."""
     model, x = small()
     engine = optimize(model, x)
     images = [torch.randn(1 + i % 3, *x.shape[1:]) for i in range(6)]
     wanted = [model(image).detach() for image in images]
-    wrong: list[int] = []
-
-    def run(number: int) -> None:
-        for turn in range(60):
-            k = (number + turn) % len(images)
-            if not close(engine(images[k]), wanted[k]):
-                wrong.append(k)
-
-    threads = [threading.Thread(target=run, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
+    assert wrong_in_threads(engine, images, wanted, threads=4, turns=60) == []
 
 
 def tensors() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 import torch
 from drawing import one_thread
 from fusing import Sample
+from test_engine import wrong_in_threads
 
 import archdsl
 from archdsl.engine.backend import Given
@@ -70,20 +70,8 @@ def test_threads_take_turns(sample: Sample) -> None:
     ready = backend.ready(backend.fused, 2)
     images = [sample.x.float() * (1 + k) for k in range(6)]
     wanted = [ready.run(x)[0] for x in images]
-    wrong: list[int] = []
-
-    def call(k: int) -> None:
-        with torch.no_grad():
-            for _ in range(30):
-                if not torch.equal(ready.run(images[k])[0], wanted[k]):
-                    wrong.append(k)
-
-    threads = [threading.Thread(target=call, args=(k,)) for k in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
+    call = torch.no_grad()(lambda x: ready.run(x)[0])
+    assert wrong_in_threads(call, images, wanted, threads=6, turns=30, same=torch.equal) == []
 
 
 def test_rows_say_what_runs_and_why(sample: Sample) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import os
 import resource
-import threading
 from collections.abc import Iterator
 from functools import partial
 
@@ -17,7 +16,7 @@ import pytest
 import torch
 from drawing import one_thread
 from fusing import NETWORKS, Sample, drawn
-from test_engine import SMALL, by_name, close, error, model_of, small, smallest, tensors
+from test_engine import SMALL, by_name, close, error, model_of, small, smallest, tensors, wrong_in_threads
 from torch import Tensor, nn
 
 import archdsl
@@ -240,20 +239,7 @@ def test_several_threads() -> None:
     engine = optimize(model, x)
     images = [torch.randn(1 + i % 3, *x.shape[1:]) for i in range(6)]
     wanted = [model(image).detach() for image in images]
-    wrong: list[int] = []
-
-    def run(number: int) -> None:
-        for turn in range(60):
-            k = (number + turn) % len(images)
-            if not close(engine(images[k]), wanted[k]):
-                wrong.append(k)
-
-    threads = [threading.Thread(target=run, args=(i,)) for i in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
+    assert wrong_in_threads(engine, images, wanted, threads=12, turns=60) == []
     assert all(1 <= len(ready.free) <= 8 for ready in engine._plans.values())
 
 

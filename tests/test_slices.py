@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from test_engine import close, small, tensors
+from test_engine import close, small, tensors, wrong_in_threads
 
 import archdsl
 from archdsl.diagnostics import ArchError
@@ -148,20 +148,7 @@ def test_calls_from_several_threads(backend: str) -> None:
     engine = archdsl.optimize(model, x, backend=f"{backend}/1")
     images = [torch.randn(2 + 2 * (i % 2), *x.shape[1:]) for i in range(6)]
     wanted = [model(image).detach() for image in images]
-    wrong: list[int] = []
-
-    def run(number: int) -> None:
-        for turn in range(40):
-            k = (number + turn) % len(images)
-            if not close(engine(images[k]), wanted[k]):
-                wrong.append(k)
-
-    threads = [threading.Thread(target=run, args=(i,)) for i in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
+    assert wrong_in_threads(engine, images, wanted, threads=12, turns=40) == []
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

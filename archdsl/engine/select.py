@@ -161,13 +161,13 @@ class Selector:
         for way in kernel.ways:
             value = trunk
             if way.stop is not None and (way.start, way.stop) != (0, trunk.shape[1]):
-                shape = (trunk.shape[0], way.stop - way.start, *trunk.shape[2:])
-                value = self._part(trunk, way.start, way.stop, shape)
+                value = self._part(trunk, 1, way.start, way.stop)
             found.append(self._chain(way.stages, value, inputs))
         return found
 
-    def _part(self, whole: Value, start: int, stop: int, shape: tuple[int, ...]) -> Value:
-        return self._call("aten::slice.Tensor", whole, 1, start, stop, 1, shape=shape, view=True, dense=False)
+    def _part(self, whole: Value, side: int, start: int, stop: int) -> Value:
+        shape = (*whole.shape[:side], stop - start, *whole.shape[side + 1 :])
+        return self._call("aten::slice.Tensor", whole, side, start, stop, 1, shape=shape, view=True, dense=False)
 
     def _chain(self, stages: Sequence[Stage], stream: Value, inputs: Sequence[Value]) -> Value:
         at = 0
@@ -398,17 +398,13 @@ class Selector:
             out = self._call("aten::clone", stream, layout, shape=stream.shape)
             for step in (i * dilation - before for i in range(kernel)):
                 if step and abs(step) < size:
-                    mine = self._along(out, side, max(0, -step), size - max(0, step))
-                    theirs = self._along(stream, side, max(0, step), size - max(0, -step))
+                    mine = self._part(out, side, max(0, -step), size - max(0, step))
+                    theirs = self._part(stream, side, max(0, step), size - max(0, -step))
                     self._call("aten::maximum.out", mine, theirs, mine, shape=mine.shape, dense=False)
                     self.steps[-1].calls[-1].writes = 2
             stream = out
         self._say("torch maximum", "torch's max pool writes indices too, four times its result")
         return stream
-
-    def _along(self, whole: Value, side: int, start: int, stop: int) -> Value:
-        shape = (*whole.shape[:side], stop - start, *whole.shape[side + 1 :])
-        return self._call("aten::slice.Tensor", whole, side, start, stop, 1, shape=shape, view=True, dense=False)
 
     def _merge(self, stage: Stage, stream: Value, operands: Sequence[Value]) -> Value:
         first, *rest = stage.arguments(stream, operands)
@@ -442,7 +438,7 @@ class Selector:
         buffer = buffers[place.first]
         for value in inputs:
             stop = start + value.shape[1]
-            part = self._part(buffer, start, stop, value.shape)
+            part = self._part(buffer, 1, start, stop)
             copied = self._call("aten::copy_", part, value, False, shape=value.shape, dense=False)
             self.steps[-1].calls[-1].writes = 0
             assert copied.shape == part.shape
@@ -450,7 +446,7 @@ class Selector:
         self._say("torch copy_", "only the new channels are copied, into a tensor that grows")
         if index == place.last:
             return buffer
-        return self._part(buffer, 0, start, self._sized(self.network.nodes[index].shape))
+        return self._part(buffer, 1, 0, start)
 
     def _plain(self, op: Op, weights: dict[str, torch.Tensor], inputs: Sequence[Value]) -> Value:
         shapes = [value.shape for value in inputs]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from archdsl.engine.backend import WORDS
 from archdsl.engine.gpu.spot import image_row
 from archdsl.plan import ALIGNMENT, DTYPES, IMAGE, Plan, View
 
-TORCH_DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
+TORCH_DTYPES = {word: dtype for dtype, word in WORDS.items()}
 
 
 class Arena:

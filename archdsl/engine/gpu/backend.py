@@ -14,14 +14,14 @@ from functools import partial
 
 import torch
 
-from archdsl.engine.backend import Given
+from archdsl.engine.backend import WORDS, Given
 from archdsl.engine.gpu import book as books
 from archdsl.engine.gpu import cudnn_side, tune
 from archdsl.engine.gpu.choose import Chooser
 from archdsl.engine.gpu.hand import candidates, has
 from archdsl.engine.gpu.passes import for_gpu
 from archdsl.engine.gpu.problem import Problem
-from archdsl.engine.gpu.program import Program, choices_of, word
+from archdsl.engine.gpu.program import Program, choices_of
 from archdsl.engine.gpu.timing import seconds_of
 from archdsl.engine.gpu.weights import Weights, of_model
 from archdsl.engine.report import Row
@@ -46,7 +46,7 @@ class Gpu:
         """book: what was measured; unless stated what ships, and the user's own. backends: "triton", "cudnn"
         or "torch", those that may be chosen from; unless stated all."""
         self.device, self.came = given.example.device, given.example.dtype
-        self.dtype = word(given.dtype)
+        self.dtype = WORDS[given.dtype]
         state = {name: value.detach().clone() for name, value in given.state.items()}
         self.fused = for_gpu(given.network, partial(has, backends), self.dtype)
         self.weights = Weights(of_model(state), given.dtype, self.device)

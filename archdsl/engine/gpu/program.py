@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from archdsl.engine.gpu.arena import TORCH_DTYPES, Arena, Scratch
+from archdsl.engine.gpu.arena import Arena, Scratch
 from archdsl.engine.gpu.candidate import Given, Partial, Run, finish
 from archdsl.engine.gpu.choose import Choice, Chooser
 from archdsl.engine.gpu.problem import Problem, problem_of
@@ -128,8 +128,3 @@ def choices_of(plan: Plan, batch: int, chooser: Chooser) -> Sequence[tuple[Launc
         problem = problem_of(launch, batch, plan.dtype)
         found.append((launch, problem, chooser.choose(problem)))
     return found
-
-
-def word(dtype: torch.dtype) -> str:
-    """`bf16` of torch.bfloat16. Raises KeyError for a dtype that the engine does not compute in."""
-    return {each: name for name, each in TORCH_DTYPES.items()}[dtype]
