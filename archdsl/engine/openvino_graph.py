@@ -79,7 +79,7 @@ def graph_of(
     came: of the images, which the outputs have too. channels_last: the images are
     N, H, W, C in memory. Raises ArchError (A411) where the image itself is an output.
     """
-    graph = Graph()
+    graph = Graph(winograd=weights.dtype == torch.float32)
     layers: dict[str, tuple[tuple[str, ...], str]] = {}
     values: dict[int, Any] = {}
     ways: dict[int, list[Any]] = {}

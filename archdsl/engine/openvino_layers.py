@@ -6,7 +6,7 @@ Tensors are N, C, H, W or N, F, as in the language; where they lie in memory is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -15,18 +15,24 @@ import openvino
 import torch
 from openvino import opset15
 
+from archdsl.engine.winograd import TERMS, combined, form, shared, winograd
 from archdsl.passes._kernel import AFFINE
 
-Weights = Mapping[str, Any]
+Weights = dict[str, Any]
 Layer = Callable[["Graph", Any, Weights, Sequence[Any]], Any]
 
 
 class Graph:
-    """Makes operations, each named after the layer whose work it does: `conv1.conv`, then `conv1.conv/1`."""
+    """Makes operations, each named after the layer whose work it does: `conv1.conv`, then `conv1.conv/1`.
 
-    def __init__(self) -> None:
+    winograd: whether convolutions may run with fewer multiplications. flat: of images, their rows, by name.
+    """
+
+    def __init__(self, *, winograd: bool = False) -> None:
         self.layer = ""
         self.named: dict[str, int] = {}
+        self.winograd = winograd
+        self.flat: dict[str, Any] = {}
 
     def __call__(self, kind: str, *args: Any, **attributes: Any) -> Any:
         """The first output of a new operation."""
@@ -37,6 +43,30 @@ class Graph:
         count = self.named[self.layer] = self.named.get(self.layer, -1) + 1
         node.set_friendly_name(f"{self.layer}/{count}" if count else self.layer)
         return node
+
+
+    def image(self, rows: Any, height: int) -> Any:
+        """N, C, H, W of N*H, W, C. What follows and computes at each place by itself takes the rows, into whose product
+        OpenVINO can fuse it."""
+        count, width, channels = shape(rows)
+        found = self("reshape", rows, numbers(count // height, height, width, channels), False)
+        found = self("transpose", found, numbers(0, 3, 1, 2))
+        self.flat[_name(found)] = rows
+        return found
+
+    def rows(self, x: Any) -> Any:
+        """N*H, W, C of N, C, H, W."""
+        if self.has_rows(x):
+            return self.flat[_name(x)]
+        batch, channels, height, width = shape(x)
+        return self("reshape", self("transpose", x, numbers(0, 2, 3, 1)), numbers(batch * height, width, channels), False)
+
+    def has_rows(self, x: Any) -> bool:
+        return _name(x) in self.flat
+
+
+def _name(x: Any) -> str:
+    return x.get_node().get_friendly_name()
 
 
 def constant(array: Any) -> Any:
@@ -78,6 +108,12 @@ def _window(op: Any, x: Any) -> tuple[list[int], list[int], list[int]]:
 def _conv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     (x,) = inputs
     before, after, _ = _window(op, x)
+    if g.winograd and "weight" in w:
+        parts = winograd(op, shape(x)[1:], op.infer(shape(x)[1:]), GAIN)
+        if parts is not None:  # for all graphs: the other form is not held
+            w["terms"] = combined(torch.from_numpy(w.pop("weight")), parts).numpy()
+    if "terms" in w:
+        return _in_rows(g, op, w, x, before, after)
     weight, dilation = w["weight"], list(op.dilation)
     if weight.shape[2:] == (1, 1) and any(before + after):
         # It moves the stride of a 1x1 convolution to those before, and forgets that here there is padding between.
@@ -89,6 +125,30 @@ def _conv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
         kind = "group_convolution"
         weight = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
     return _biased(g, g(kind, x, constant(weight), list(op.stride), before, after, dilation), w)
+
+
+GAIN = 0.9
+"""See `winograd`: MatMul is nearly as fast as a convolution."""
+
+
+def _in_rows(g: Graph, op: Any, w: Weights, x: Any, before: Sequence[int], after: Sequence[int]) -> Any:
+    """See archdsl/engine/winograd.py."""
+    filters, out_height, out_width = op.infer(shape(x)[1:])
+    batch, channels, height, _ = shape(x)
+    parts = w["terms"].shape[0] // filters // TERMS
+    way = form(op, parts, shape(x)[1:], out_width, before[1])
+    weight = w["terms"].reshape(way.groups, filters, channels // parts, *way.kernel(op.kernel[0]))
+    terms = g("matmul", constant(way.into.numpy()[None]), g.rows(x), False, False)
+    image = g("reshape", terms, numbers(batch, *way.sides(height), TERMS * channels), False)
+    top, bottom, stride, dilation = way.window(op, before[0], after[0])
+    image = g("transpose", image, numbers(0, 3, 1, 2))
+    found = g("group_convolution", image, constant(weight), stride, top, bottom, dilation)
+    if "bias" in w:
+        bias = shared(torch.from_numpy(w["bias"]), parts)
+        found = g("add", found, constant(_channels(bias.numpy(), found)))
+    found = g("transpose", found, numbers(0, 2, 3, 1))
+    found = g("reshape", found, numbers(batch * out_height, way.tiles * way.groups, filters), False)
+    return g.image(g("matmul", constant(way.back.numpy()[None]), found, False, False), out_height)
 
 
 def _upconv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
@@ -207,9 +267,14 @@ def _affine(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
 
 def _pointwise(kind: str, *rest: Any) -> Layer:
     def layer(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
-        return g(kind, inputs[0], *rest)
+        (x,) = inputs
+        return g.image(g(kind, g.rows(x), *rest), shape(x)[2]) if g.has_rows(x) else g(kind, x, *rest)
 
     return layer
+
+
+def _softmax(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
+    return g("softmax", inputs[0], 1)
 
 
 def _prelu(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
@@ -234,7 +299,10 @@ def _merged(kind: str) -> Layer:
     def layer(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
         found = inputs[0]
         for x in inputs[1:]:
-            found = g(kind, found, x)
+            if (g.has_rows(found) or g.has_rows(x)) and shape(found) == shape(x):
+                found = g.image(g(kind, g.rows(found), g.rows(x)), shape(x)[2])
+            else:
+                found = g(kind, found, x)
         return found
 
     return layer
@@ -333,7 +401,7 @@ LAYERS: dict[str, Layer] = {
     "hsigmoid": _pointwise("hsigmoid"),
     "tanh": _pointwise("tanh"),
     "gelu": _pointwise("gelu", "erf"),
-    "softmax": _pointwise("softmax", 1),
+    "softmax": _softmax,
     "prelu": _prelu,
     "ln": _ln,
     "lrn": _lrn,

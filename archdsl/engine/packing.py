@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from archdsl.engine.winograd import Winograd, combined
 from archdsl.passes._kernel import Stage
 from archdsl.passes.weights import State, as_given, weights_of
 
@@ -27,6 +28,7 @@ class Weights:
         self.packed: dict[int, list[torch.Tensor]] = {}
         self.owners: dict[int, Stage] = {}  # ids stay theirs
         self.stages: dict[int, Stage] = {}
+        self.parts: dict[int, int | None] = {}
 
     def stage_of(self, node: int, make: Callable[[], Stage]) -> Stage:
         """The stage of a node that is a layer by itself: one object for all plans."""
@@ -66,6 +68,25 @@ class Weights:
             if self.packed.get(id(stage)):
                 return self.packed[id(stage)][0]
         return self._pack(stage, lambda weight: pack(weight, *window))
+
+    def terms(self, stage: Stage, way: Winograd, *window: Any) -> torch.Tensor:
+        """Packed, of the convolution between the products."""
+        pack = _onednn._reorder_convolution_weight
+        op: Any = stage.op
+
+        def of(weight: torch.Tensor) -> torch.Tensor:
+            if len(weight) == op.channels:
+                weight = combined(weight, way.parts)
+            return pack(weight.reshape(*weight.shape[:2], *way.kernel(op.kernel[0])), *window)
+
+        return self._pack(stage, of)
+
+    def cut(self, stage: Stage, wanted: Callable[[], int | None]) -> int | None:
+        """Into how many sums a convolution's terms are cut, None where it runs as it is: what the first plan says,
+        whose form of the weights is the one that is held."""
+        if id(stage) not in self.parts:
+            self.parts[id(stage)] = wanted()
+        return self.parts[id(stage)]
 
     def linear(self, stage: Stage, rows: int) -> torch.Tensor:
         """Packed, of an fc or a 1x1 convolution."""

@@ -17,6 +17,7 @@ from archdsl.engine.calls import Call, Numbers, Program, Step, Value, operator
 from archdsl.engine.growing import Place, growing
 from archdsl.engine.packing import Weights
 from archdsl.engine.traced import traced
+from archdsl.engine.winograd import TERMS, form, shared, winograd
 from archdsl.network import Network
 from archdsl.ops.base import Op
 from archdsl.passes._kernel import (
@@ -59,6 +60,9 @@ LARGE = 50_000
 
 WIDE = 400_000
 """Numbers from which torch's max pool takes longer than several passes of maxima do."""
+
+GAIN = 0.78
+"""See `winograd`: torch's products of batches are MKL's, and slower than oneDNN's convolutions."""
 
 NONE = ("none", Numbers(), "")
 
@@ -232,6 +236,9 @@ class Selector:
         used, act, other, final = self._after(stages, inputs, shape)
         if is_pixelwise(stage) and op.stride == (1, 1) and final is None:
             return used, self._product(stage, stream, shape, act, other)
+        parts = self.weights.cut(stage, lambda: self._cut(op, stream, shape))
+        if parts is not None:
+            return 1, self._in_rows(stage, stream, shape, parts)
         stream, padding = self._padded(op, stream)
         groups = stream.shape[1] if stage.kind == "dwconv" else op.groups
         window: tuple[Any, ...] = (padding, list(op.stride), list(op.dilation), groups)
@@ -249,6 +256,45 @@ class Selector:
         args = (stream, other, weight, bias, *window, "add", 1.0, final, Numbers(), "")
         into = ("mkldnn::_convolution_pointwise_.binary", 1) if other.dense else None
         return used, self._call(name, *args, shape=shape, into=into)
+
+    def _cut(self, op: Any, stream: Value, shape: tuple[int, ...]) -> int | None:
+        top, bottom, _, _ = _sides(op, stream.shape[2:])
+        if self.dtype != torch.float32 or top != bottom:
+            return None
+        return winograd(op, stream.shape[1:], shape[1:], GAIN)
+
+    def _in_rows(self, stage: Stage, stream: Value, shape: tuple[int, ...], parts: int) -> Value:
+        """See archdsl/engine/winograd.py."""
+        op: Any = stage.op
+        batch, channels, height, width = stream.shape
+        _, filters, out_height, out_width = shape
+        top, bottom, left, _ = _sides(op, stream.shape[2:])
+        way = form(op, parts, stream.shape[1:], out_width, left)
+        self._say("oneDNN convolution between products", "half of the multiplications: Winograd's, along rows")
+        rows = self._shaped(self._rows(stream), batch * height, width, channels)
+        into, back = way.into.expand(batch * height, -1, -1), way.back.expand(batch * out_height, -1, -1)
+        terms = self._call("aten::bmm", into, rows, shape=(*into.shape[:2], channels))
+        image = self._columns(self._shaped(terms, batch, *way.sides(height), TERMS * channels))
+        padding, _, *window = way.window(op, top, bottom)
+        weight = self.weights.terms(stage, way, padding, *window, way.groups, list(image.shape))
+        bias = self.weights.bias(stage)
+        bias = None if bias is None else shared(bias, parts)
+        name = "mkldnn::_convolution_pointwise"
+        sums = (batch, way.groups * filters, *way.sides(out_height))
+        found = self._rows(self._call(name, image, weight, bias, padding, *window, way.groups, *NONE, shape=sums))
+        flat = self._shaped(found, batch * out_height, way.tiles * way.groups, filters)
+        out = self._call("aten::bmm", back, flat, shape=(batch * out_height, out_width, filters))
+        return self._columns(self._shaped(out, batch, out_height, out_width, filters))
+
+    def _shaped(self, value: Value, *shape: int) -> Value:
+        return self._call("aten::reshape", value, list(shape), shape=shape, view=True, dense=value.dense)
+
+    def _columns(self, rows: Value) -> Value:
+        """The image of rows."""
+        batch, height, width, channels = rows.shape
+        image = self._call("aten::permute", rows, [0, 3, 1, 2], shape=(batch, channels, height, width), view=True)
+        self.rows[image] = rows
+        return image
 
     def _padded(self, op: Any, stream: Value) -> tuple[Value, list[int]]:
         """What a convolution reads, and its padding: oneDNN's is the same on both sides here."""
@@ -282,9 +328,7 @@ class Selector:
             self._say("oneDNN product + add", why)
             name = "mkldnn::_linear_pointwise.binary"
             out = self._call(name, rows, self._rows(other), weight, bias, "add", shape=whole)
-        image = self._call("aten::permute", out, [0, 3, 1, 2], shape=shape, view=True)
-        self.rows[image] = out
-        return image
+        return self._columns(out)
 
     def _rows(self, value: Value) -> Value:
         if value not in self.rows:

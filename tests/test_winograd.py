@@ -1,0 +1,157 @@
+"""Convolutions with half of the multiplications: that they give what the convolution gives, where they run, and how exactly."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from drawing import one_thread
+from hypothesis import given
+from hypothesis import strategies as st
+from test_engine import close, error
+
+import archdsl
+from archdsl.engine import openvino_layers, select, winograd
+
+BACKENDS = ("onednn", "openvino")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    with one_thread():
+        yield
+
+
+def forced(monkeypatch: pytest.MonkeyPatch, parts: int) -> None:
+    """Every convolution that can, also where it does not pay."""
+    for backend in (openvino_layers, select):
+        monkeypatch.setattr(
+            backend, "winograd", lambda op, size, wanted, gain: parts if winograd.possible(op, size[0]) else None
+        )
+
+
+def made(text: str, batch: int = 2) -> tuple[Any, torch.Tensor]:
+    torch.manual_seed(0)
+    model = archdsl.build(archdsl.loads(text)).eval()
+    return model, torch.randn(batch, *archdsl.loads(text).input)
+
+
+def runs(engine: Any) -> str:
+    return " ".join(word for row in engine.report(runs=1).rows for word in row.runs)
+
+
+@given(
+    kernel=st.integers(1, 4),
+    stride=st.integers(1, 3),
+    dilation=st.integers(1, 2),
+    size=st.tuples(st.integers(7, 11), st.integers(3, 11)),
+    padding=st.tuples(*[st.integers(0, 2)] * 4),
+    parts=st.sampled_from((1, 2, 4)),
+)
+def test_by_its_definition(
+    kernel: int, stride: int, dilation: int, size: tuple[int, int], padding: tuple[int, ...], parts: int
+) -> None:
+    """The three operations, in torch's own, against the convolution: any window, any padding."""
+    top, bottom, left, right = padding
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(2, 4, *size), torch.randn(3, 4, kernel, 3), torch.randn(3)
+    padded = torch.nn.functional.pad(x, (left, right, top, bottom)).double()
+    wanted = torch.nn.functional.conv2d(
+        padded, weight.double(), bias.double(), stride=(stride, 1), dilation=(dilation, 1)
+    )
+    op = SimpleNamespace(kernel=(kernel, 3), stride=(stride, 1), dilation=(dilation, 1), channels=3)
+    way = winograd.form(op, parts, (4, *size), wanted.shape[3], left)
+    assert way.flat == (stride == dilation == 1)
+    terms = (way.into @ x.permute(0, 2, 3, 1)).reshape(2, *way.sides(size[0]), -1).permute(0, 3, 1, 2)
+    before, after, strides, dilations = way.window(op, top, bottom)
+    sums = torch.nn.functional.conv2d(
+        torch.nn.functional.pad(terms, (before[1], after[1], before[0], after[0])),
+        winograd.combined(weight, parts).reshape(-1, 4 // parts, *way.kernel(kernel)),
+        winograd.shared(bias, parts),
+        stride=strides,
+        dilation=dilations,
+        groups=way.groups,
+    )
+    rows = way.back @ sums.permute(0, 2, 3, 1).reshape(2 * wanted.shape[2], -1, 3)
+    assert torch.allclose(rows.reshape(2, *wanted.shape[2:], 3).permute(0, 3, 1, 2).double(), wanted, atol=3e-5)
+
+
+NETWORKS = {
+    "activations": "input 16x9x11\nconv3-32; relu; conv3-16; silu; conv3-16; relu6; conv3-16; gelu; conv3-16; sigmoid; conv3-16; tanh",
+    "residual": "input 16x9x7\nresidual { conv3-16; relu; conv3-16 }\nrelu\nresidual { conv3-16(norm=bn) }; conv1-8",
+    "concat": "input 16x8x8\nconcat [ conv3-16 | conv3-32; relu | conv1-4 ]\nconv3-16; maxpool2; conv3-16; gap; fc-3",
+    "windows": "input 16x9x14\nconv3-16(p=valid); conv1x3-16; conv5x3-16; conv3-16(p=(1, 1, 2, 0)); conv3-32(norm=bn, bias=true)",
+    "strided": "input 16x13x14\nconv3-16(stride=(2, 1)); conv3-16(dilation=(2, 1), p=(2, 2, 1, 1)); conv3-16(p=same)",
+    "last": "input 16x6x6\nconv3-16 as a; softmax as b\noutput @a, @b",
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("parts", (1, 2))
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_networks(name: str, parts: int, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever stands before and after, for every batch of an engine."""
+    forced(monkeypatch, parts)
+    model, x = made(NETWORKS[name])
+    engine = archdsl.optimize(model, x, backend=backend)
+    with torch.no_grad():
+        for images in (x, x[:1], torch.cat([x, x + 1])):
+            assert close(engine(images), model(images), 2e-5)
+    assert ("MatMul" if backend == "openvino" else "between products") in runs(engine)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_where_it_runs(backend: str) -> None:
+    """Large convolutions of many channels, in float32."""
+    model, x = made("input 128x28x28\nconv3-128; relu; conv3-12; conv1-16; conv3-16/2; conv5-16", 1)
+    word = "MatMul" if backend == "openvino" else "between products"
+    rows = archdsl.optimize(model, x, backend=backend).report(runs=1).rows
+    assert {row.layers[0] for row in rows if word in " ".join(row.runs)} == {"conv1"}
+    assert word not in runs(archdsl.optimize(model, x, dtype=torch.bfloat16, backend=backend))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_later_sizes(backend: str) -> None:
+    """They take the form that the first one left, whether it pays there or not."""
+    model, large = made("input 128x28x28\nconv3-128; relu")
+    model = archdsl.build(archdsl.loads("input 128xHxW\nconv3-128; relu")).eval()
+    small = large[:, :, :5, :6]
+    word = "MatMul" if backend == "openvino" else "between products"
+    for first, second in ((large, small), (small, large)):
+        engine = archdsl.optimize(model, first, backend=backend)
+        with torch.no_grad():
+            assert close(engine(second), model(second), 2e-5) and close(engine(first), model(first), 2e-5)
+        assert (word in runs(engine)) == (first is large)
+
+
+def test_the_rule() -> None:
+    """By the layers of the networks that it was measured on, at 224x224."""
+    taken = {
+        name: [
+            node.name
+            for node in archdsl.load(name).nodes
+            if node.op.syntax == "conv"
+            and winograd.winograd(node.op, archdsl.load(name).nodes[node.inputs[0]].shape, node.shape, 0.78)
+        ]
+        for name in ("resnet18", "vgg16", "mobilenet_v2")
+    }
+    assert taken["mobilenet_v2"] == []
+    assert len(taken["resnet18"]) == 6 and len(taken["vgg16"]) == 9
+
+
+def test_error() -> None:
+    """Of one layer, against float64: at most twice that of the convolution as it is, and less in two sums."""
+    found = {}
+    for parts in (None, 1, 2):
+        with pytest.MonkeyPatch.context() as patch:
+            for backend in (openvino_layers, select):
+                patch.setattr(backend, "winograd", lambda op, size, wanted, gain, parts=parts: parts)
+            model, x = made("input 256x14x14\nconv3-64")
+            with torch.no_grad():
+                wanted = {"out": copy.deepcopy(model).double()(x.double())}
+                found[parts] = error(archdsl.optimize(model, x, backend="onednn")(x), wanted)
+    assert found[2] < found[1] < 2 * found[None]
