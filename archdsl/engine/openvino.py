@@ -1,7 +1,8 @@
 """The backend that runs on OpenVINO, if it is installed: our graph, with its kernels.
 
-Batch norm, constant factors and paddings are folded by our passes, in float64. Which kernel runs what, and what
-is fused further, is OpenVINO's choice; each size is compiled when it first comes.
+Batch norm, constant factors and paddings are folded by our passes, in float64, and large convolutions in float32 are
+products with half of the multiplications (`winograd.py`). Which kernel runs what, and what is fused further, is OpenVINO's
+choice; each size is compiled when it first comes.
 """
 
 from __future__ import annotations

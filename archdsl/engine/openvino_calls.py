@@ -15,6 +15,7 @@ from archdsl.engine import malloc
 from archdsl.engine.backend import refusal
 from archdsl.engine.report import Row
 from archdsl.engine.slices import Slices
+from archdsl.engine.winograd import HALVED
 
 KEPT = 8
 """Calls at once whose requests are kept for the next; more make their own."""
@@ -64,7 +65,7 @@ class Graph:
             tuple(dict.fromkeys(name for names, _ in layers for name in names)) or (node.get_friendly_name(),),
             " + ".join(pattern for _, pattern in layers) or kind.lower(),
             (f"OpenVINO {kind}, {kernel}",),
-            ("as OpenVINO chose",),
+            (HALVED if self.made.halved.intersection(known) else "as OpenVINO chose",),
             seconds,
             _bytes([*node.inputs(), *node.outputs()]),
         )

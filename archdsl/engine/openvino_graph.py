@@ -46,10 +46,11 @@ class Weights:
 
 class Made(NamedTuple):
     """model: the graph; layers: which layers an operation works for, and what they are together, by the
-    operation's name up to the first `/`."""
+    operation's name up to the first `/`; halved: the names of those with half of the multiplications."""
 
     model: Any
     layers: dict[str, tuple[tuple[str, ...], str]]
+    halved: set[str]
 
 
 def missing(network: Network) -> list[str]:
@@ -112,7 +113,7 @@ def graph_of(
             if came == torch.bfloat16:
                 value = graph("convert", value, "bf16")
             results.append(graph.node("result", value))
-    return Made(openvino.Model(results, [image], network.name), layers)
+    return Made(openvino.Model(results, [image], network.name), layers, graph.halved)
 
 
 def _image(graph: Graph, network: Network, batch: int, came: torch.dtype, last: bool) -> tuple[Any, Any]:

@@ -25,13 +25,15 @@ Layer = Callable[["Graph", Any, Weights, Sequence[Any]], Any]
 class Graph:
     """Makes operations, each named after the layer whose work it does: `conv1.conv`, then `conv1.conv/1`.
 
-    winograd: whether convolutions may run with fewer multiplications. flat: of images, their rows, by name.
+    winograd: whether convolutions may run with half of the multiplications; halved: the layers that do. flat: of images,
+    their rows, by name.
     """
 
     def __init__(self, *, winograd: bool = False) -> None:
         self.layer = ""
         self.named: dict[str, int] = {}
         self.winograd = winograd
+        self.halved: set[str] = set()
         self.flat: dict[str, Any] = {}
 
     def __call__(self, kind: str, *args: Any, **attributes: Any) -> Any:
@@ -133,6 +135,7 @@ GAIN = 0.9
 
 def _in_rows(g: Graph, op: Any, w: Weights, x: Any, before: Sequence[int], after: Sequence[int]) -> Any:
     """See archdsl/engine/winograd.py."""
+    g.halved.add(g.layer)
     filters, out_height, out_width = op.infer(shape(x)[1:])
     batch, channels, height, _ = shape(x)
     parts = w["terms"].shape[0] // filters // TERMS

@@ -1,8 +1,8 @@
 """Which calls run a network on a CPU: a walk over its nodes, each of which becomes a step.
 
 Tensors are channels-last throughout. A convolution takes what follows it as oneDNN can: an activation, or a
-residual and a ReLU. A 1x1 convolution of stride 1 is a matrix product, which oneDNN begins 10 us sooner. What
-oneDNN has no kernel for is torch's own operator.
+residual and a ReLU. A 1x1 convolution of stride 1 is a matrix product, which oneDNN begins 10 us sooner, and a large one of
+three columns is two products and half of the multiplications. What oneDNN has no kernel for is torch's own operator.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from archdsl.engine.calls import Call, Numbers, Program, Step, Value, operator
 from archdsl.engine.growing import Place, growing
 from archdsl.engine.packing import Weights
 from archdsl.engine.traced import traced
-from archdsl.engine.winograd import TERMS, form, shared, winograd
+from archdsl.engine.winograd import HALVED, TERMS, form, shared, winograd
 from archdsl.network import Network
 from archdsl.ops.base import Op
 from archdsl.passes._kernel import (
@@ -270,7 +270,7 @@ class Selector:
         _, filters, out_height, out_width = shape
         top, bottom, left, _ = _sides(op, stream.shape[2:])
         way = form(op, parts, stream.shape[1:], out_width, left)
-        self._say("oneDNN convolution between products", "half of the multiplications: Winograd's, along rows")
+        self._say("oneDNN convolution between products", HALVED)
         rows = self._shaped(self._rows(stream), batch * height, width, channels)
         into, back = way.into.expand(batch * height, -1, -1), way.back.expand(batch * out_height, -1, -1)
         terms = self._call("aten::bmm", into, rows, shape=(*into.shape[:2], channels))
