@@ -42,9 +42,9 @@ def made(text: str, batch: int = 2) -> tuple[Any, torch.Tensor]:
     return model, torch.randn(batch, *archdsl.loads(text).input)
 
 
-def halved(engine: Any) -> set[str]:
+def halved(engine: Any, x: torch.Tensor | None = None) -> set[str]:
     """The layers whose report says so."""
-    return {row.layers[0] for row in engine.report(runs=1).rows if winograd.HALVED in row.why}
+    return {row.layers[0] for row in engine.report(x, runs=1).rows if winograd.HALVED in row.why}
 
 
 @given(
@@ -83,6 +83,12 @@ def test_by_its_definition(
     assert torch.allclose(rows.reshape(2, *wanted.shape[2:], 3).permute(0, 3, 1, 2).double(), wanted, atol=3e-5)
 
 
+@pytest.mark.parametrize("parts", (1, 2))
+def test_and_back(parts: int) -> None:
+    weight = torch.randn(3, 4, 2, 3)
+    assert torch.allclose(winograd.original(winograd.combined(weight, parts), 3, parts), weight, rtol=0, atol=1e-6)
+
+
 NETWORKS = {
     "activations": "input 16x9x11\nconv3-32; relu; conv3-16; silu; conv3-16; relu6; conv3-16; gelu; conv3-16; sigmoid; conv3-16; tanh",
     "residual": "input 16x9x7\nresidual { conv3-16; relu; conv3-16 }\nrelu\nresidual { conv3-16(norm=bn) }; conv1-8",
@@ -117,15 +123,17 @@ def test_where_it_runs(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_later_sizes(backend: str) -> None:
-    """They take the form that the first one left, whether it pays there or not."""
-    large = torch.randn(1, 128, 28, 28)
-    model = archdsl.build(archdsl.loads("input 128xHxW\nconv3-128; relu")).eval()
+    """Each runs as it pays, from the weights in whichever form they are held."""
+    large = torch.randn(1, 384, 16, 24)
+    model = archdsl.build(archdsl.loads("input 384xHxW\nconv3-64; relu")).eval()
     small = large[:, :, :5, :6]
     for first, second in ((large, small), (small, large)):
         engine = archdsl.optimize(model, first, backend=backend)
         with torch.no_grad():
-            assert close(engine(second), model(second), 2e-5) and close(engine(first), model(first), 2e-5)
-        assert bool(halved(engine)) == (first is large)
+            for x in (second, first, large):
+                assert close(engine(x), model(x), 2e-5)
+        for x in (first, second):
+            assert bool(halved(engine, x)) == (x is large)
 
 
 def test_the_rule() -> None:

@@ -15,7 +15,7 @@ import openvino
 import torch
 from openvino import opset15
 
-from archdsl.engine.winograd import TERMS, combined, form, shared, winograd
+from archdsl.engine.winograd import TERMS, combined, form, original, shared, winograd
 from archdsl.passes._kernel import AFFINE
 
 Weights = dict[str, Any]
@@ -110,12 +110,12 @@ def _window(op: Any, x: Any) -> tuple[list[int], list[int], list[int]]:
 def _conv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     (x,) = inputs
     before, after, _ = _window(op, x)
-    if g.winograd and "weight" in w:
-        parts = winograd(op, shape(x)[1:], op.infer(shape(x)[1:]), GAIN)
-        if parts is not None:  # for all graphs: the other form is not held
-            w["terms"] = combined(torch.from_numpy(w.pop("weight")), parts).numpy()
-    if "terms" in w:
-        return _in_rows(g, op, w, x, before, after)
+    parts = winograd(op, shape(x)[1:], op.infer(shape(x)[1:]), GAIN) if g.winograd else None
+    if parts is not None:
+        return _in_rows(g, op, w, x, parts, before, after)
+    if "weight" not in w:
+        terms = w["terms"]
+        w["weight"] = original(torch.from_numpy(terms), op.channels, len(terms) // op.channels // TERMS).numpy()
     weight, dilation = w["weight"], list(op.dilation)
     if weight.shape[2:] == (1, 1) and any(before + after):
         # It moves the stride of a 1x1 convolution to those before, and forgets that here there is padding between.
@@ -133,12 +133,15 @@ GAIN = 0.9
 """See `winograd`: MatMul is nearly as fast as a convolution."""
 
 
-def _in_rows(g: Graph, op: Any, w: Weights, x: Any, before: Sequence[int], after: Sequence[int]) -> Any:
-    """See archdsl/engine/winograd.py."""
+def _in_rows(
+    g: Graph, op: Any, w: Weights, x: Any, parts: int, before: Sequence[int], after: Sequence[int]
+) -> Any:
+    """See archdsl/engine/winograd.py. From here on the weights are held in this form only."""
     g.halved.add(g.layer)
+    if "terms" not in w:
+        w["terms"] = combined(torch.from_numpy(w.pop("weight")), parts).numpy()
     filters, out_height, out_width = op.infer(shape(x)[1:])
     batch, channels, height, _ = shape(x)
-    parts = w["terms"].shape[0] // filters // TERMS
     way = form(op, parts, shape(x)[1:], out_width, before[1])
     weight = w["terms"].reshape(way.groups, filters, channels // parts, *way.kernel(op.kernel[0]))
     terms = g("matmul", constant(way.into.numpy()[None]), g.rows(x), False, False)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from archdsl.engine.winograd import Winograd, combined
+from archdsl.engine.winograd import TERMS, Winograd, combined, original
 from archdsl.passes._kernel import Stage
 from archdsl.passes.weights import State, as_given, weights_of
 
@@ -28,7 +28,6 @@ class Weights:
         self.packed: dict[int, list[torch.Tensor]] = {}
         self.owners: dict[int, Stage] = {}  # ids stay theirs
         self.stages: dict[int, Stage] = {}
-        self.parts: dict[int, int | None] = {}
 
     def stage_of(self, node: int, make: Callable[[], Stage]) -> Stage:
         """The stage of a node that is a layer by itself: one object for all plans."""
@@ -67,7 +66,7 @@ class Weights:
             pack = _onednn._reorder_convolution_transpose_weight
             if self.packed.get(id(stage)):
                 return self.packed[id(stage)][0]
-        return self._pack(stage, lambda weight: pack(weight, *window))
+        return self._pack(stage, lambda weight: pack(_original(stage.op, weight), *window))
 
     def terms(self, stage: Stage, way: Winograd, *window: Any) -> torch.Tensor:
         """Packed, of the convolution between the products."""
@@ -75,18 +74,10 @@ class Weights:
         op: Any = stage.op
 
         def of(weight: torch.Tensor) -> torch.Tensor:
-            if len(weight) == op.channels:
-                weight = combined(weight, way.parts)
-            return pack(weight.reshape(*weight.shape[:2], *way.kernel(op.kernel[0])), *window)
+            terms = combined(weight, way.parts) if len(weight) == op.channels else weight
+            return pack(terms.reshape(*terms.shape[:2], *way.kernel(op.kernel[0])), *window)
 
         return self._pack(stage, of)
-
-    def cut(self, stage: Stage, wanted: Callable[[], int | None]) -> int | None:
-        """Into how many sums a convolution's terms are cut, None where it runs as it is: what the first plan says,
-        whose form of the weights is the one that is held."""
-        if id(stage) not in self.parts:
-            self.parts[id(stage)] = wanted()
-        return self.parts[id(stage)]
 
     def linear(self, stage: Stage, rows: int) -> torch.Tensor:
         """Packed, of an fc or a 1x1 convolution."""
@@ -114,6 +105,12 @@ class Weights:
                 for name, value in found.items()
             }
         return self.kept[id(stage)]
+
+
+def _original(op: Any, weight: torch.Tensor) -> torch.Tensor:
+    """Of a convolution, also where only its terms are held."""
+    groups = len(weight) // op.channels if op.syntax == "conv" else 1
+    return weight if groups == 1 else original(weight.flatten(2), op.channels, groups // TERMS)
 
 
 def _same_layout(one: torch.Tensor, two: torch.Tensor) -> bool:

@@ -236,7 +236,7 @@ class Selector:
         used, act, other, final = self._after(stages, inputs, shape)
         if is_pixelwise(stage) and op.stride == (1, 1) and final is None:
             return used, self._product(stage, stream, shape, act, other)
-        parts = self.weights.cut(stage, lambda: self._cut(op, stream, shape))
+        parts = self._cut(op, stream, shape)
         if parts is not None:
             return 1, self._in_rows(stage, stream, shape, parts)
         stream, padding = self._padded(op, stream)

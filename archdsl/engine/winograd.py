@@ -124,6 +124,13 @@ def combined(weight: torch.Tensor, parts: int) -> torch.Tensor:
     return cut.reshape(-1, channels // parts, rows).float()
 
 
+def original(terms: torch.Tensor, filters: int, parts: int) -> torch.Tensor:
+    """K x C x R x 3 of `combined`'s 6PK x C/P x R, to the last digit or two: for sizes at which a convolution runs as it is."""
+    _, of_weights, _ = _matrices()
+    cut = terms.reshape(TERMS, parts, filters, *terms.shape[1:3]).transpose(1, 2).flatten(2, 3)
+    return torch.einsum("wj,jkcr->kcrw", torch.linalg.pinv(of_weights), cut.double()).float()
+
+
 def shared(bias: torch.Tensor, parts: int) -> torch.Tensor:
     """What the terms' sums begin with, 6PK: in `back` it adds up to the bias in each output."""
     _, _, of_sums = _matrices()
