@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,12 +28,10 @@ def quick() -> Iterator[None]:
         yield
 
 
-def forced(monkeypatch: pytest.MonkeyPatch, parts: int) -> None:
-    """Every convolution that can, also where it does not pay."""
+def instead(monkeypatch: pytest.MonkeyPatch, parts: Callable[[Any, int], int | None]) -> None:
+    """Another rule in both backends: what it says of a layer and its channels."""
     for backend in (openvino_layers, select):
-        monkeypatch.setattr(
-            backend, "winograd", lambda op, size, wanted, gain: parts if winograd.possible(op, size[0]) else None
-        )
+        monkeypatch.setattr(backend, "winograd", lambda op, size, wanted, gain: parts(op, size[0]))
 
 
 def made(text: str, batch: int = 2) -> tuple[Any, torch.Tensor]:
@@ -86,7 +84,7 @@ def test_by_its_definition(
 @pytest.mark.parametrize("parts", (1, 2))
 def test_and_back(parts: int) -> None:
     weight = torch.randn(3, 4, 2, 3)
-    assert torch.allclose(winograd.original(winograd.combined(weight, parts), 3, parts), weight, rtol=0, atol=1e-6)
+    assert torch.allclose(winograd.original(winograd.combined(weight, parts), 3), weight, rtol=0, atol=1e-6)
 
 
 NETWORKS = {
@@ -104,7 +102,7 @@ NETWORKS = {
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_networks(name: str, parts: int, backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever stands before and after, for every batch of an engine."""
-    forced(monkeypatch, parts)
+    instead(monkeypatch, lambda op, channels: parts if winograd.possible(op, channels) else None)
     model, x = made(NETWORKS[name])
     engine = archdsl.optimize(model, x, backend=backend)
     with torch.no_grad():
@@ -156,8 +154,7 @@ def test_error() -> None:
     found = {}
     for parts in (None, 1, 2):
         with pytest.MonkeyPatch.context() as patch:
-            for backend in (openvino_layers, select):
-                patch.setattr(backend, "winograd", lambda op, size, wanted, gain, parts=parts: parts)
+            instead(patch, lambda op, channels, parts=parts: parts)
             model, x = made("input 256x14x14\nconv3-64")
             with torch.no_grad():
                 wanted = {"out": copy.deepcopy(model).double()(x.double())}
@@ -169,8 +166,7 @@ def test_error() -> None:
 @pytest.mark.parametrize("name", shipped_names())
 def test_every_network_of_the_zoo(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """At most twice torch's own error, if every convolution that can runs this way, also where it does not pay."""
-    for backend in (openvino_layers, select):
-        monkeypatch.setattr(backend, "winograd", wherever)
+    instead(monkeypatch, wherever)
     network = smallest(name)
     if not any(winograd.possible(n.op, network.nodes[n.inputs[0]].shape[0]) for n in network.nodes if n.op.syntax == "conv"):
         pytest.skip("no convolution that could")
@@ -181,8 +177,8 @@ def test_every_network_of_the_zoo(name: str, monkeypatch: pytest.MonkeyPatch) ->
         assert sum(mine for mine, _ in pairs) <= 2 * sum(torchs for _, torchs in pairs)
 
 
-def wherever(op: Any, size: Sequence[int], wanted: Sequence[int], gain: float) -> int | None:
-    return winograd.sums(op, size[0]) if winograd.possible(op, size[0]) else None
+def wherever(op: Any, channels: int) -> int | None:
+    return winograd.sums(op, channels) if winograd.possible(op, channels) else None
 
 
 @torch.no_grad()

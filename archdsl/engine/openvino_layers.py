@@ -46,7 +46,6 @@ class Graph:
         node.set_friendly_name(f"{self.layer}/{count}" if count else self.layer)
         return node
 
-
     def image(self, rows: Any, height: int) -> Any:
         """N, C, H, W of N*H, W, C. What follows and computes at each place by itself takes the rows, into whose product
         OpenVINO can fuse it."""
@@ -114,8 +113,7 @@ def _conv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     if parts is not None:
         return _in_rows(g, op, w, x, parts, before, after)
     if "weight" not in w:
-        terms = w["terms"]
-        w["weight"] = original(torch.from_numpy(terms), op.channels, len(terms) // op.channels // TERMS).numpy()
+        w["weight"] = original(torch.from_numpy(w["terms"]), op.channels).numpy()
     weight, dilation = w["weight"], list(op.dilation)
     if weight.shape[2:] == (1, 1) and any(before + after):
         # It moves the stride of a 1x1 convolution to those before, and forgets that here there is padding between.

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from archdsl.engine.winograd import TERMS, Winograd, combined, original
+from archdsl.engine.winograd import Winograd, combined, original
 from archdsl.passes._kernel import Stage
 from archdsl.passes.weights import State, as_given, weights_of
 
@@ -109,8 +109,8 @@ class Weights:
 
 def _original(op: Any, weight: torch.Tensor) -> torch.Tensor:
     """Of a convolution, also where only its terms are held."""
-    groups = len(weight) // op.channels if op.syntax == "conv" else 1
-    return weight if groups == 1 else original(weight.flatten(2), op.channels, groups // TERMS)
+    is_terms = op.syntax == "conv" and len(weight) != op.channels
+    return original(weight.flatten(2), op.channels) if is_terms else weight
 
 
 def _same_layout(one: torch.Tensor, two: torch.Tensor) -> bool:

@@ -233,12 +233,12 @@ class Selector:
         stage = stages[0]
         op: Any = stage.op
         shape = self._sized(op.infer(stream.shape[1:]))
-        used, act, other, final = self._after(stages, inputs, shape)
-        if is_pixelwise(stage) and op.stride == (1, 1) and final is None:
-            return used, self._product(stage, stream, shape, act, other)
         parts = self._cut(op, stream, shape)
         if parts is not None:
             return 1, self._in_rows(stage, stream, shape, parts)
+        used, act, other, final = self._after(stages, inputs, shape)
+        if is_pixelwise(stage) and op.stride == (1, 1) and final is None:
+            return used, self._product(stage, stream, shape, act, other)
         stream, padding = self._padded(op, stream)
         groups = stream.shape[1] if stage.kind == "dwconv" else op.groups
         window: tuple[Any, ...] = (padding, list(op.stride), list(op.dilation), groups)

@@ -35,8 +35,8 @@ BEGIN, SHARE = 16_000_000, 0.6
 """What three operations in place of one cost, in FLOPs, and what share of a convolution's speed the products reach."""
 
 LONG = 1024
-"""Products that are added up one after another, above which the sum is cut in two: VGG's error would be 2.02 times that of
-eager otherwise, and is 1.91 times."""
+"""Products that are added up one after another, above which the sum is cut in two: vgg19's error would be 2.02 times that
+of eager otherwise, and is 1.91 times."""
 
 SMALL = 200_000
 """Weights of one term and row that stay in a core's own cache."""
@@ -86,7 +86,7 @@ def winograd(op: Any, size: Sequence[int], wanted: Sequence[int], gain: float) -
         return None
     channels, height, width = size
     filters, out_height, out_width = wanted
-    terms = TERMS * -(-out_width // TILE)
+    terms = TERMS * _tiles(out_width)
     place = 2 * op.kernel[0] * channels * filters * out_height
     products = 2 * terms * (height * width * channels + out_height * out_width * filters)
     if out_height * terms < ROWS * TERMS:
@@ -112,7 +112,7 @@ def form(op: Any, parts: int, size: Sequence[int], out_width: int, left: int) ->
     """The products around a convolution, and how the one between them runs. left: columns of zeros before a row."""
     into, back = _products(size[2], out_width, left)
     flat = op.stride[0] == op.dilation[0] == 1 and size[0] * op.channels < SMALL
-    return Winograd(-(-out_width // TILE), parts, flat, into, back.repeat_interleave(parts, dim=1))
+    return Winograd(_tiles(out_width), parts, flat, into, back.repeat_interleave(parts, dim=1))
 
 
 def combined(weight: torch.Tensor, parts: int) -> torch.Tensor:
@@ -124,10 +124,10 @@ def combined(weight: torch.Tensor, parts: int) -> torch.Tensor:
     return cut.reshape(-1, channels // parts, rows).float()
 
 
-def original(terms: torch.Tensor, filters: int, parts: int) -> torch.Tensor:
+def original(terms: torch.Tensor, filters: int) -> torch.Tensor:
     """K x C x R x 3 of `combined`'s 6PK x C/P x R, to the last digit or two: for sizes at which a convolution runs as it is."""
     _, of_weights, _ = _matrices()
-    cut = terms.reshape(TERMS, parts, filters, *terms.shape[1:3]).transpose(1, 2).flatten(2, 3)
+    cut = terms.reshape(TERMS, -1, filters, *terms.shape[1:3]).transpose(1, 2).flatten(2, 3)
     return torch.einsum("wj,jkcr->kcrw", torch.linalg.pinv(of_weights), cut.double()).float()
 
 
@@ -140,10 +140,15 @@ def shared(bias: torch.Tensor, parts: int) -> torch.Tensor:
     return found.flatten().float()
 
 
+def _tiles(out_width: int) -> int:
+    """Of a row, the last of which may reach past it."""
+    return -(-out_width // TILE)
+
+
 @lru_cache(maxsize=64)
 def _products(width: int, out_width: int, left: int) -> tuple[torch.Tensor, torch.Tensor]:
     of_pixels, _, of_sums = _matrices()
-    tiles = -(-out_width // TILE)
+    tiles = _tiles(out_width)
     into = torch.zeros(tiles, TERMS, left + tiles * TILE + TAPS + width, dtype=torch.float64)
     back = torch.zeros(tiles * TILE, tiles, TERMS, dtype=torch.float64)
     for tile in range(tiles):
