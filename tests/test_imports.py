@@ -275,3 +275,14 @@ def test_a_load_of_torch_would_be_seen(tmp_path: Path) -> None:
     assert heavy_loaded_by("import imports_torch", tmp_path) == {"torch"}
     assert heavy_loaded_by("import imports_torch; raise SystemExit(0)", tmp_path) == {"torch"}
     assert heavy_loaded_by("import os", tmp_path) == set()
+
+
+def test_an_engine_loads_no_algebra() -> None:
+    """Some helpers of torch.* load sympy, which takes 40 MiB and half a second."""
+    heavy_loaded_by(
+        "import archdsl, sys, torch\n"
+        f"network = archdsl.load('{CHECKOUT}/specs/efficientnet_b0.arch', input='3x32x32')\n"
+        "engine = archdsl.optimize(archdsl.build(network).eval(), torch.zeros(1, 3, 32, 32), backend='onednn')\n"
+        "engine(torch.zeros(1, 3, 32, 32))\n"
+        "assert 'sympy' not in sys.modules\n"
+    )

@@ -34,7 +34,7 @@ class Found:
                     changes between two batches of images.
     rounds          milliseconds of every call, round by round. ready: seconds from the model, or its ONNX file, to the
                     first answer.
-    libraries, preparing, running   bytes that its process held: after its imports, at most in preparation, at most after.
+    libraries, preparing, running   bytes that its process held: after a small network has run, at most in preparation, at most after.
     """
 
     name: str

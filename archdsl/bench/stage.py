@@ -7,6 +7,7 @@ A folder holds it, so that no subject's process carries what made it:
     a.0.f64  b.0.f64  ...       the truth, an output each
     model.onnx                  where a subject reads it
     stage.json                  names, shapes, errors of eager; see `Stage`
+    small/                      the same of a small network, after which libraries hold what they hold
 """
 
 from __future__ import annotations
@@ -25,6 +26,17 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 IMAGES = ("a", "b")
+SMALL = "small"
+_SMALL = """
+arch small {
+  input 3x56x56
+  conv3-128; bn; relu
+  conv3-256; bn; relu
+  maxpool2; dwconv3; bn; relu
+  conv1-64; bn; relu
+  gap; fc-10
+}
+"""
 TORCH_DTYPES = {"f32": "float32", "bf16": "bfloat16"}
 
 
@@ -123,6 +135,16 @@ def make(folder: Path, batch: int, dtype: str, onnx: bool, device: str = "cpu") 
     except NotImplementedError:  # torch has some operations in float32 only
         stage["eager"] = None
     (folder / "stage.json").write_text(json.dumps(asdict(Stage(**stage))))
+
+
+def make_small(folder: Path, dtype: str, onnx: bool) -> None:
+    """The folder in the folder: a network that brings each library to load what it needs for any."""
+    from archdsl.api import loads
+
+    small = folder / SMALL
+    small.mkdir()
+    put_network(small, loads(_SMALL))
+    make(small, 1, dtype, onnx)
 
 
 def _onnx(folder: Path, network: Network, model: nn.Module, example: Tensor) -> dict[str, Any]:

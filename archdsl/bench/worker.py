@@ -14,7 +14,6 @@ import sys
 import time
 from array import array
 from collections.abc import Callable
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -182,12 +181,6 @@ def _ceiling(job: Job) -> Loaded:
     return Loaded(lambda: call, lambda name: "matmul" if name == "a" else name, lambda _: [])
 
 
-_LIBRARIES = {
-    "archdsl": ("torch", "archdsl.live", "openvino"),
-    "archdsl-openvino": ("torch", "archdsl.live", "openvino"),
-    "onnxruntime": ("numpy", "onnxruntime"),
-    "openvino": ("numpy", "openvino"),
-}
 CEILINGS = {"cpu": (1536, 2**27), "cuda": (8192, 2**31), "dry": (64, 2**16)}
 """By device the side of the matrices, and the bytes of a copy, which no cache holds."""
 
@@ -265,12 +258,14 @@ class Worker:
         return {}
 
     def baseline(self) -> dict[str, Any]:
-        """What the libraries alone hold."""
-        for name in _LIBRARIES.get(self.job.subject, ("torch", "archdsl.live")):
-            with suppress(ImportError):  # the engine does without OpenVINO
-                import_module(name)
+        """What the libraries alone hold, once a small network has come and gone: half of what they load is loaded when
+        something runs."""
+        small = Worker(self.job._replace(folder=self.job.folder / stage.SMALL))
+        small.load()
+        small.prepare()
+        del small
         _settle()
-        return {"bytes": 0 if self.job.device == "cuda" else _memory("VmRSS")}
+        return {"bytes": _memory("VmRSS")}
 
     def prepare(self) -> dict[str, Any]:
         """To the first answer."""
@@ -379,6 +374,8 @@ class _Stage(NamedTuple):
     device: str
 
     def make(self, batch: int, onnx: bool) -> dict[str, Any]:
+        if self.device == "cpu":
+            stage.make_small(self.folder, self.dtype, onnx)
         stage.make(self.folder, batch, self.dtype, onnx, self.device)
         return {}
 

@@ -58,8 +58,13 @@ class OpenVino:
 
         slices = sliced(network, WORDS[self.dtype], batch, self.threads, self.most)
         images, streams = (batch, 1) if slices is None else (slices.images, slices.lanes)
-        made = graph_of(network, self.weights, images, self.example, channels_last=self.channels_last)
-        graph = Graph(made, _settings(self.dtype, self.threads, streams), self.example, self.channels_last)
+        graph = Graph(
+            lambda: graph_of(network, self.weights, images, self.example, channels_last=self.channels_last),
+            self.weights.disk.let_go,
+            _settings(self.dtype, self.threads, streams),
+            self.example,
+            self.channels_last,
+        )
         return Whole(graph) if slices is None else InSlices(graph, slices)
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from math import prod
 from statistics import median
@@ -25,14 +25,22 @@ SMALL = 2**16
 
 
 class Graph:
-    """A graph, compiled. came: the dtype of images and outputs; shapes: of the outputs."""
+    """A graph, compiled. make: it anew, since what was compiled needs it no more; packed: called when its constants are
+    not needed either. came: the dtype of images and outputs; shapes: of the outputs."""
 
     def __init__(
-        self, made: Any, settings: dict[str, Any], came: torch.dtype, channels_last: bool
+        self,
+        make: Callable[[], Any],
+        packed: Callable[[], None],
+        settings: dict[str, Any],
+        came: torch.dtype,
+        channels_last: bool,
     ) -> None:
-        self.made, self.settings, self.came, self.channels_last = made, settings, came, channels_last
+        self.make, self.packed, self.settings = make, packed, settings
+        self.came, self.channels_last = came, channels_last
+        made = make()
         self.shapes = [tuple(output.shape) for output in made.model.outputs]
-        self.compiled = self._compiled()
+        self.compiled = self._compiled(made.model)
         if self.shapes != [tuple(output.shape) for output in self.compiled.outputs]:
             raise refusal("OpenVINO gives the network other sizes", 'backend="onednn" runs it')
 
@@ -42,7 +50,8 @@ class Graph:
 
     def rows(self, x: torch.Tensor, runs: int) -> tuple[Row, ...]:
         """What OpenVINO made of the layers, timed by itself in a graph of its own that counts."""
-        compiled = self._compiled(PERF_COUNT=True)
+        made = self.make()
+        compiled = self._compiled(made.model, PERF_COUNT=True)
         request, image = compiled.create_infer_request(), self.laid(x)
         times: dict[str, list[float]] = {}
         for run in range(runs + 1):
@@ -53,29 +62,17 @@ class Graph:
         for node in compiled.get_runtime_model().get_ordered_ops():
             seconds = median(times.get(node.get_friendly_name(), [0.0]))
             if seconds:
-                found.append(self._row(node, seconds))
+                found.append(_row(made, node, seconds))
         return tuple(found)
 
-    def _row(self, node: Any, seconds: float) -> Row:
-        about = {name: value.astype(str) for name, value in node.get_rt_info().items()}
-        known = [name.partition("/")[0] for name in about.get("originalLayersNames", "").split(",")]
-        layers = [self.made.layers[name] for name in dict.fromkeys(known) if name in self.made.layers]
-        kind, kernel = about.get("layerType", ""), about.get("primitiveType", "")
-        return Row(
-            tuple(dict.fromkeys(name for names, _ in layers for name in names)) or (node.get_friendly_name(),),
-            " + ".join(pattern for _, pattern in layers) or kind.lower(),
-            (f"OpenVINO {kind}, {kernel}",),
-            (HALVED if self.made.halved.intersection(known) else "as OpenVINO chose",),
-            seconds,
-            _bytes([*node.inputs(), *node.outputs()]),
-        )
-
-    def _compiled(self, **more: Any) -> Any:
+    def _compiled(self, model: Any, **more: Any) -> Any:
         try:
-            return _core().compile_model(self.made.model, "CPU", self.settings | more)
+            return _core().compile_model(model, "CPU", self.settings | more)
         except RuntimeError as error:
             said = " ".join(str(error).split()[-40:])
             raise refusal("OpenVINO can't compile the network", 'backend="onednn" runs it', said) from None
+        finally:
+            self.packed()
 
 
 class _Request(NamedTuple):
@@ -202,6 +199,21 @@ def _tensor_of() -> tuple[Any, Any]:
     import openvino
 
     return openvino.Tensor, openvino.Type.bf16
+
+
+def _row(made: Any, node: Any, seconds: float) -> Row:
+    about = {name: value.astype(str) for name, value in node.get_rt_info().items()}
+    known = [name.partition("/")[0] for name in about.get("originalLayersNames", "").split(",")]
+    layers = [made.layers[name] for name in dict.fromkeys(known) if name in made.layers]
+    kind, kernel = about.get("layerType", ""), about.get("primitiveType", "")
+    return Row(
+        tuple(dict.fromkeys(name for names, _ in layers for name in names)) or (node.get_friendly_name(),),
+        " + ".join(pattern for _, pattern in layers) or kind.lower(),
+        (f"OpenVINO {kind}, {kernel}",),
+        (HALVED if made.halved.intersection(known) else "as OpenVINO chose",),
+        seconds,
+        _bytes([*node.inputs(), *node.outputs()]),
+    )
 
 
 def _bytes(ports: Sequence[Any]) -> int:

@@ -9,7 +9,8 @@ import openvino
 import torch
 
 from archdsl.engine.backend import refusal
-from archdsl.engine.openvino_layers import LAYERS, Graph, copied, part, pieces
+from archdsl.engine.on_disk import OnDisk
+from archdsl.engine.openvino_layers import LAYERS, Graph, part, pieces
 from archdsl.network import Network
 from archdsl.passes._kernel import Kernel, Other, Stage, computes, stage_of
 from archdsl.passes.weights import State, as_given, weights_of
@@ -23,6 +24,7 @@ class Weights:
         self.state: State | None = state
         self.dtype = dtype
         self.kept: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self.disk = OnDisk()
 
     def of(self, stage: Stage) -> dict[str, Any]:
         """Of a stage, by name."""
@@ -34,8 +36,11 @@ class Weights:
             found = as_given(stage, self.state) or weights_of(stage, self.state)
             kept: dict[str, Any] = {}
             for name, value in found.items():
-                cut = stage.kind == "fc" and name == "weight"
-                kept[name] = pieces(value, at_once=self.dtype == torch.bfloat16) if cut else copied(value)
+                if stage.kind == "fc" and name == "weight":
+                    cut = pieces(value, at_once=self.dtype == torch.bfloat16)
+                    kept[name] = [self.disk.copy(part) for part in cut]
+                else:
+                    kept[name] = self.disk.copy(value)
             self.kept[key] = kept
         return self.kept[key]
 
@@ -80,7 +85,7 @@ def graph_of(
     came: of the images, which the outputs have too. channels_last: the images are
     N, H, W, C in memory. Raises ArchError (A411) where the image itself is an output.
     """
-    graph = Graph(winograd=weights.dtype == torch.float32)
+    graph = Graph(weights.disk, winograd=weights.dtype == torch.float32)
     layers: dict[str, tuple[tuple[str, ...], str]] = {}
     values: dict[int, Any] = {}
     ways: dict[int, list[Any]] = {}

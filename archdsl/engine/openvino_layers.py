@@ -15,6 +15,7 @@ import openvino
 import torch
 from openvino import opset15
 
+from archdsl.engine.on_disk import OnDisk
 from archdsl.engine.winograd import TERMS, combined, form, original, shared, winograd
 from archdsl.passes._kernel import AFFINE
 
@@ -25,11 +26,12 @@ Layer = Callable[["Graph", Any, Weights, Sequence[Any]], Any]
 class Graph:
     """Makes operations, each named after the layer whose work it does: `conv1.conv`, then `conv1.conv/1`.
 
-    winograd: whether convolutions may run with half of the multiplications; halved: the layers that do. flat: of images,
-    their rows, by name.
+    kept: where weights lie. winograd: whether convolutions may run with half of the multiplications; halved: the layers
+    that do. flat: of images, their rows, by name.
     """
 
-    def __init__(self, *, winograd: bool = False) -> None:
+    def __init__(self, kept: OnDisk, *, winograd: bool = False) -> None:
+        self.kept = kept
         self.layer = ""
         self.named: dict[str, int] = {}
         self.winograd = winograd
@@ -113,7 +115,7 @@ def _conv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     if parts is not None:
         return _in_rows(g, op, w, x, parts, before, after)
     if "weight" not in w:
-        w["weight"] = original(torch.from_numpy(w["terms"]), op.channels).numpy()
+        w["weight"] = g.kept.copy(original(torch.from_numpy(w["terms"]), op.channels))
     weight, dilation = w["weight"], list(op.dilation)
     if weight.shape[2:] == (1, 1) and any(before + after):
         # It moves the stride of a 1x1 convolution to those before, and forgets that here there is padding between.
@@ -137,7 +139,7 @@ def _in_rows(
     """See archdsl/engine/winograd.py. From here on the weights are held in this form only."""
     g.halved.add(g.layer)
     if "terms" not in w:
-        w["terms"] = combined(torch.from_numpy(w.pop("weight")), parts).numpy()
+        w["terms"] = g.kept.copy(combined(torch.from_numpy(w.pop("weight")), parts))
     filters, out_height, out_width = op.infer(shape(x)[1:])
     batch, channels, height, _ = shape(x)
     way = form(op, parts, shape(x)[1:], out_width, before[1])
@@ -179,16 +181,11 @@ PIECE, PIECES = 768, 16
 """Inputs of an fc that are summed at once, and the most sums."""
 
 
-def copied(value: torch.Tensor) -> Any:
-    """In float32, in memory of its own."""
-    return value.to(torch.float32, copy=True).contiguous().numpy()
-
-
-def pieces(weight: torch.Tensor, *, at_once: bool) -> list[Any]:
+def pieces(weight: torch.Tensor, *, at_once: bool) -> tuple[torch.Tensor, ...]:
     """The weight of an fc, cut along its inputs: in float32 a product adds up its inputs one after another, and over
     thousands of them the error at the end of a network doubled."""
     count = 1 if at_once else min(-(-weight.shape[1] // PIECE), PIECES)
-    return [copied(part) for part in weight.tensor_split(count, dim=1)]
+    return weight.tensor_split(count, dim=1)
 
 
 def _fc(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:

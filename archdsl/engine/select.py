@@ -454,13 +454,13 @@ class Selector:
         first, *rest = stage.arguments(stream, operands)
         self._say(f"torch {stage.kind}", "no convolution before it that could take it")
         for other in rest:
-            shape = torch.broadcast_shapes(first.shape, other.shape)
+            shape = tuple(map(max, zip(first.shape, other.shape, strict=True)))
             extra = (1,) if stage.kind == "add" else ()
             index = 0 if first.shape == shape else 1 if other.shape == shape else None
             into = None if index is None else (f"aten::{stage.kind}_.Tensor", index)
             dense = first.dense and other.dense
             name = f"aten::{stage.kind}.Tensor"
-            first = self._call(name, first, other, *extra, shape=tuple(shape), dense=dense, into=into)
+            first = self._call(name, first, other, *extra, shape=shape, dense=dense, into=into)
         return first
 
     def _concat(self, inputs: list[Value], shape: tuple[int, ...]) -> Value:

@@ -41,6 +41,9 @@ of eager otherwise, and is 1.91 times."""
 SMALL = 200_000
 """Weights of one term and row that stay in a core's own cache."""
 
+SOME = 32
+"""Filters whose terms are computed at once, from what the cache still holds."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Winograd:
@@ -119,9 +122,13 @@ def combined(weight: torch.Tensor, parts: int) -> torch.Tensor:
     """The weights of a convolution, K x C x R x 3, as 6PK x C/P x R: those of a convolution in 6P groups."""
     _, of_weights, _ = _matrices()
     filters, channels, rows, _ = weight.shape
-    found = torch.einsum("jw,kcrw->jkcr", of_weights, weight.double())
-    cut = found.reshape(TERMS, filters, parts, channels // parts, rows).transpose(1, 2)
-    return cut.reshape(-1, channels // parts, rows).float()
+    found = torch.empty(TERMS, parts, filters, channels // parts, rows)
+    for first in range(0, filters, SOME):
+        some = slice(first, first + SOME)
+        taps = weight[some].permute(3, 0, 1, 2).double().unflatten(2, (parts, -1)).transpose(1, 2)
+        for term, factors in zip(found, of_weights.tolist(), strict=True):
+            term[:, some] = sum(tap * factor for tap, factor in zip(taps, factors, strict=True))
+    return found.flatten(0, 2)
 
 
 def original(terms: torch.Tensor, filters: int) -> torch.Tensor:
