@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import copy
+import gc
 import os
 import resource
+import weakref
 from collections.abc import Iterator
 from functools import partial
 
@@ -241,6 +243,40 @@ def test_several_threads() -> None:
     wanted = [model(image).detach() for image in images]
     assert wrong_in_threads(engine, images, wanted, threads=12, turns=60) == []
     assert all(1 <= len(ready.free) <= 8 for ready in engine._plans.values())
+
+
+@pytest.mark.parametrize("backend", ["openvino", "openvino/2"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_images_wherever_they_lie(backend: str, dtype: torch.dtype) -> None:
+    """OpenVINO is told of an image only when it lies elsewhere than the last."""
+    model, x = small()
+    example = x[:1].repeat(8, 1, 1, 1).to(dtype)
+    engine = archdsl.optimize(model, example, dtype=torch.float32, backend=backend)
+    assert (engine.slices is not None) == (backend != "openvino")
+    first, second = (torch.randn_like(example) for _ in range(2))
+    wider = torch.randn(9, *example.shape[1:], dtype=dtype)
+    turned = torch.randn(8, *x.shape[:0:-1], dtype=dtype).permute(0, 3, 2, 1)
+    for image in (first, second, first, wider[1:], turned, wider[:8], second):
+        for _ in range(2):
+            assert close(engine(image).float(), model(image.float()), 1e-4 if dtype == torch.float32 else 2e-2)
+            image.add_(0.5)  # others in the same place
+    for _ in range(5):  # each likely where the last one was
+        image = torch.randn_like(example)
+        assert close(engine(image).float(), model(image.float()), 1e-4 if dtype == torch.float32 else 2e-2)
+    with torch.enable_grad():
+        assert not engine(first.requires_grad_()).requires_grad
+
+
+def test_an_image_is_not_kept() -> None:
+    model, x = small()
+    engine = optimize(model, x)
+    engine(x)
+    image = torch.randn_like(x)
+    gone = weakref.ref(image.untyped_storage())
+    engine(image)
+    del image
+    gc.collect()
+    assert gone() is None
 
 
 def test_calls_leave_nothing_behind() -> None:

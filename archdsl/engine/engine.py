@@ -108,7 +108,10 @@ class Engine:
         ready = self._plans.get(tuple(x.shape))
         if ready is None or x.dtype != self.came or x.device != self.device:
             ready = self._ready_for(x)
-        with torch.no_grad():
+        if torch.is_grad_enabled():
+            with torch.no_grad():
+                outputs = ready.run(x)
+        else:  # 20 us less
             outputs = ready.run(x)
         return outputs[0] if self._bare else dict(zip(self._names, outputs, strict=True))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from math import prod
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -55,7 +58,7 @@ class Graph:
         request, image = compiled.create_infer_request(), self.laid(x)
         times: dict[str, list[float]] = {}
         for run in range(runs + 1):
-            request.infer(shared(image), True, True)
+            request.infer(lying(image), True, True)
             for info in request.get_profiling_info() if run else ():
                 times.setdefault(info.node_name, []).append(info.real_time.total_seconds())
         found = []
@@ -75,12 +78,14 @@ class Graph:
             self.packed()
 
 
-class _Request(NamedTuple):
+@dataclass(slots=True)
+class _Request:
     """One call at a time. outputs: where it writes those that are small; None for a large one, which gets a new
-    tensor each time."""
+    tensor each time. at: where the image lay that it was told of last."""
 
     made: Any
     outputs: tuple[torch.Tensor | None, ...]
+    at: int = 0
 
 
 class Whole:
@@ -100,16 +105,18 @@ class Whole:
             self.run(x)
 
     def run(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """The image is read where torch has it. Little is done in Python: OpenVINO's threads fall asleep between calls,
-        the deeper the longer it takes."""
+        """The image is read where torch has it. Little is done in Python, whose code is no longer in the caches after a
+        network: OpenVINO is told where the image lies only when that changes."""
         try:
             request = self.free.pop()
         except IndexError:  # all are in use
             request = self._request()
         x = self.graph.laid(x)
+        if request.at != x.data_ptr():
+            request.made.set_input_tensor(0, lying(x))
+            request.at = x.data_ptr()
         outputs = [self._large(request, index) if own is None else own for index, own in enumerate(request.outputs)]
-        # It does not keep the image alive: from one call to the next it only knows where that lay.
-        request.made.infer(shared(x), True, True)
+        request.made.infer(None, True, True)
         found = tuple([output if own is None else own.clone() for output, own in zip(outputs, request.outputs, strict=True)])
         self.free.append(request)
         return found
@@ -119,19 +126,28 @@ class Whole:
 
     def _large(self, request: _Request, index: int) -> torch.Tensor:
         output = torch.empty(self.graph.shapes[index], dtype=self.graph.came)
-        request.made.set_output_tensor(index, shared(output))
+        request.made.set_output_tensor(index, lying(output))
         return output
 
     def _request(self) -> _Request:
         made = self.graph.compiled.create_infer_request()
-        outputs: list[torch.Tensor | None] = []
-        for index, shape in enumerate(self.graph.shapes):
-            small = prod(shape) * self.graph.came.itemsize <= SMALL
-            own = torch.empty(shape, dtype=self.graph.came) if small else None
+        outputs = _small(self.graph.shapes, self.graph.came)
+        for index, own in enumerate(outputs):
             if own is not None:
-                made.set_output_tensor(index, shared(own))
-            outputs.append(own)
-        return _Request(made, tuple(outputs))
+                made.set_output_tensor(index, lying(own))
+        return _Request(made, outputs)
+
+
+@dataclass(slots=True)
+class _Lanes:
+    """One call at a time. made: two requests for each stream: while one is given the next slice, it runs the other.
+    outputs, at: as of a request; images, written: what OpenVINO is told of them, slice by slice."""
+
+    made: list[Any]
+    outputs: tuple[torch.Tensor | None, ...]
+    written: list[list[Any]]
+    images: list[Any] = field(default_factory=list)
+    at: int = 0
 
 
 class InSlices:
@@ -141,7 +157,7 @@ class InSlices:
         self.graph, self.slices = graph, slices
         self.shapes = [(slices.images * slices.number, *shape[1:]) for shape in graph.shapes]
         malloc.keep(max(map(prod, self.shapes)) * graph.came.itemsize)
-        self.free: deque[list[Any]] = deque([self._requests()], KEPT)
+        self.free: deque[_Lanes] = deque([self._lanes()], KEPT)
 
     def warm(self, x: torch.Tensor) -> None:
         """Nothing: OpenVINO has settled when it has compiled."""
@@ -149,42 +165,61 @@ class InSlices:
     def run(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Each slice is read and written where it lies in the batch."""
         try:
-            requests = self.free.pop()
+            lanes = self.free.pop()
         except IndexError:  # all are in use
-            requests = self._requests()
+            lanes = self._lanes()
         x = self.graph.laid(x)
-        outputs = tuple([torch.empty(shape, dtype=self.graph.came) for shape in self.shapes])
+        if lanes.at != x.data_ptr():
+            lanes.images = self._parts(x)
+            lanes.at = x.data_ptr()
+        outputs = list(lanes.outputs)
+        for index, own in enumerate(outputs):
+            if own is None:
+                outputs[index] = torch.empty(self.shapes[index], dtype=self.graph.came)
+                lanes.written[index] = self._parts(outputs[index])
         try:
-            for number, start in enumerate(self.slices.starts):
-                part = slice(start, start + self.slices.images)
-                request = requests[number % len(requests)]
+            for number, image in enumerate(lanes.images):
+                request = lanes.made[number % len(lanes.made)]
                 request.wait()
-                for index, output in enumerate(outputs):
-                    request.set_output_tensor(index, shared(output[part]))
-                request.start_async(shared(x[part]), None, True)
+                for index, parts in enumerate(lanes.written):
+                    request.set_output_tensor(index, parts[number])
+                request.set_input_tensor(0, image)
+                request.start_async()
         finally:  # only here are the tensors kept alive
-            for request in requests:
+            for request in lanes.made:
                 request.wait()
-        self.free.append(requests)
-        return outputs
+        found = tuple([out if own is None else own.clone() for out, own in zip(outputs, lanes.outputs, strict=True)])
+        self.free.append(lanes)
+        return found
 
     def rows(self, x: torch.Tensor, runs: int) -> tuple[Row, ...]:
         """Of one slice that runs alone."""
         return self.slices.rows(self.graph.rows(x[: self.slices.images], runs))
 
-    def _requests(self) -> list[Any]:
-        """Two for each stream: while one is given the next slice, it runs the other."""
-        return [self.graph.compiled.create_infer_request() for _ in range(min(2 * self.slices.lanes, self.slices.number))]
+    def _lanes(self) -> _Lanes:
+        count = min(2 * self.slices.lanes, self.slices.number)
+        outputs = _small(self.shapes, self.graph.came)
+        written = [[] if own is None else self._parts(own) for own in outputs]
+        return _Lanes([self.graph.compiled.create_infer_request() for _ in range(count)], outputs, written)
+
+    def _parts(self, tensor: torch.Tensor) -> list[Any]:
+        return [lying(tensor[start : start + self.slices.images]) for start in self.slices.starts]
 
 
-def shared(tensor: torch.Tensor) -> Any:
-    """A tensor of OpenVINO's in the same memory, which the caller keeps alive."""
-    tensor_of, bf16 = _tensor_of()
-    tensor = tensor.detach()
+def _small(shapes: Sequence[tuple[int, ...]], dtype: torch.dtype) -> tuple[torch.Tensor | None, ...]:
+    """A tensor for each output that is small; None for the others."""
+    made = (prod(shape) * dtype.itemsize <= SMALL for shape in shapes)
+    return tuple(torch.empty(shape, dtype=dtype) if small else None for shape, small in zip(shapes, made, strict=True))
+
+
+def lying(tensor: torch.Tensor) -> Any:
+    """A tensor of OpenVINO's in the same memory, which the caller keeps alive: it knows no more than where that lies."""
+    openvino, numpy = import_module("openvino"), import_module("numpy")
+    memory = (ctypes.c_char * tensor.nbytes).from_address(tensor.data_ptr())
     if tensor.dtype != torch.bfloat16:
-        return tensor_of(tensor.numpy(), True)
+        return openvino.Tensor(numpy.frombuffer(memory, numpy.float32).reshape(tensor.shape), True)
     # NumPy has no bfloat16.
-    return tensor_of(tensor.view(torch.int16).numpy(), list(tensor.shape), bf16)
+    return openvino.Tensor(numpy.frombuffer(memory, numpy.int16), list(tensor.shape), openvino.Type.bf16)
 
 
 @cache
@@ -192,13 +227,6 @@ def _core() -> Any:
     import openvino
 
     return openvino.Core()
-
-
-@cache
-def _tensor_of() -> tuple[Any, Any]:
-    import openvino
-
-    return openvino.Tensor, openvino.Type.bf16
 
 
 def _row(made: Any, node: Any, seconds: float) -> Row:
