@@ -399,21 +399,67 @@ def test_plans_that_go_leave_nothing_behind() -> None:
     assert last - peak < 30_000  # KiB
 
 
-@pytest.mark.parametrize(
-    "pool", ["maxpool3/1(p=1)", "maxpool(k=(3, 5), stride=1, p=(1, 2))", "maxpool3/1(p=2, dilation=2)", "maxpool7/1(p=3)"]
-)
-def test_large_max_pools_that_keep_the_size(pool: str) -> None:
+KEEPING = ["maxpool3/1(p=1)", "maxpool(k=(3, 5), stride=1, p=(1, 2))", "maxpool3/1(p=2, dilation=2)", "maxpool7/1(p=3)"]
+HALVING = [
+    "maxpool2",
+    "maxpool3/2",
+    "maxpool3/2(p=1)",
+    "maxpool3/2(ceil=true)",
+    "maxpool3/2(p=same)",
+    "maxpool(k=(3, 5), stride=(3, 2), p=(1, 2))",
+    "maxpool3/2(p=1, dilation=2)",
+    "maxpool(k=(1, 3), stride=(1, 2))",
+]
+
+
+@pytest.mark.parametrize("pool", [*KEEPING, *HALVING])
+def test_large_max_pools(pool: str) -> None:
     """As maxima of neighbours: to the last bit, what is no number and what is minus infinity too."""
-    model = archdsl.build(archdsl.loads(f"relu; {pool}", input="64x30x5")).eval()
+    model = archdsl.build(archdsl.loads(f"tanh; {pool}", input="64x31x9")).eval()
     for dtype in (torch.float32, torch.bfloat16):
-        x = torch.randn(48, 64, 30, 5, dtype=dtype)
+        x = torch.randn(48, 64, 31, 9, dtype=dtype)
         x[0, :, 3, 4], x[1], x[2, 5] = float("nan"), -float("inf"), float("inf")
         engine = optimize(model, x)
-        assert [row.runs for row in engine.report(x, runs=1).rows][-1] == ("torch maximum",)
+        by_maxima = dtype == torch.float32 or pool in KEEPING
+        assert ([row.runs for row in engine.report(x, runs=1).rows][-1] == ("torch maximum",)) == by_maxima
         before = x.clone()
         assert torch.equal(engine(x).nan_to_num(-7), model(x).nan_to_num(-7))
         assert torch.equal(x.nan_to_num(-7), before.nan_to_num(-7))
         model = model.to(torch.bfloat16)
+
+
+@pytest.mark.parametrize("pool", [*KEEPING, *HALVING])
+@pytest.mark.parametrize("before", ["conv3-64; relu", "conv1-64; relu6", "inception", "conv3-64; relu; maxpool2/1"])
+def test_max_pools_of_what_is_not_below_zero(pool: str, before: str) -> None:
+    """In bf16 as maxima of integers: to the last bit."""
+    if before == "inception":
+        before = "concat [ conv1-32; relu | conv3-16; relu6 | maxpool3/1(p=1); conv1-16; relu ]"
+    model = archdsl.build(archdsl.loads(f"{before}; {pool}", input="16x31x9")).eval()
+    head = archdsl.build(archdsl.loads(before, input="16x31x9")).eval()
+    head.load_state_dict(model.state_dict())
+    x = torch.randn(8, 16, 31, 9)
+    x[0] = 0.0
+    engine = optimize(model, x, dtype=torch.bfloat16)
+    assert [row.runs for row in engine.report(x, runs=1).rows][-2] == ("torch maximum of integers",)
+    read = optimize(head, x, dtype=torch.bfloat16)(x)
+    last = archdsl.build(archdsl.loads(pool, input="x".join(map(str, read.shape[1:])))).eval()
+    assert torch.equal(engine(x), last(read))
+
+
+def test_a_pool_whose_windows_share_no_place() -> None:
+    """The first has no row of its own above it, the last none below."""
+    model = archdsl.build(archdsl.loads("tanh; maxpool(k=2, stride=3, p=1)", input="64x30x30")).eval()
+    x = torch.randn(48, 64, 30, 30)
+    assert torch.equal(optimize(model, x)(x), model(x))
+
+
+@pytest.mark.parametrize("before", ["conv3-64", "conv3-64; tanh", "concat [ conv3-32; relu | conv3-32 ]", "conv3-64; relu; add [ identity | conv3-64 ]"])
+def test_max_pools_of_what_may_be_below_zero(before: str) -> None:
+    model = archdsl.build(archdsl.loads(f"{before}; maxpool3/2", input="16x31x9")).eval()
+    x = torch.randn(8, 16, 31, 9)
+    engine = optimize(model, x, dtype=torch.bfloat16)
+    assert all("integers" not in runs for row in engine.report(x, runs=1).rows for runs in row.runs)
+    assert close(engine(x), model(x), 5e-2)
 
 
 def test_a_layer_that_torch_runs_keeps_no_image() -> None:

@@ -233,6 +233,25 @@ def test_the_fastest_of_those_that_are_right(monkeypatch: pytest.MonkeyPatch, ca
     assert table.count("\n") == 6 and "chosen" in table and "not for this one" in table
 
 
+@pytest.mark.parametrize(("ns", "wrong", "best"), [(105, "", "usual"), (106, "", "fast"), (100, "off", "fast"), (None, "off", "fast")])
+def test_what_runs_untuned_stays_if_it_is_level(ns: int | None, wrong: str, best: str) -> None:
+    usual, fast = tuning.Candidate("usual", ns, 1e-7, wrong, untuned=True), tuning.Candidate("fast", 100, 1e-7)
+    for order in ((usual, fast), (fast, usual)) if ns == 100 else ((fast, usual),):
+        found = tuning.Tuned(order, 1e-7, {}).best
+        assert found is not None and found.name == best
+    assert tuning.Tuned((tuning.Candidate("one", wrong="off"),), 1e-7, {}).best is None
+
+
+def test_what_would_run_untuned() -> None:
+    model, x = small()
+    for batch in (x[:1], x[:1].repeat(8, 1, 1, 1)):
+        tuned = tuning.tune(model, batch, rounds=1)
+        (usual,) = (each for each in tuned.candidates if each.untuned)
+        engine = archdsl.optimize(model, batch)
+        assert usual.name.partition("/")[0] == engine.backend
+        assert "/" not in usual.name or int(usual.name.partition("/")[2]) == (engine.slices.images if engine.slices else 8)
+
+
 def test_who_is_far_behind_is_timed_no_more() -> None:
     calls = {"fast": 0, "slow": 0, "close": 0}
 

@@ -129,10 +129,10 @@ class _Run:
 
     def _prepared(self, name: str) -> None:
         self._tell(name)
-        libraries = self._libraries(name)
         self.processes[name] = self._process(name)
         self._ask(name, "load")
         prepared = self._ask(name, "prepare")
+        libraries = self._libraries(name, prepared["backend"])
         self.found[name] = replace(
             self.found[name], libraries=libraries, ready=prepared["seconds"], preparing=prepared["bytes"]
         )
@@ -140,11 +140,12 @@ class _Run:
         if name in self.processes:
             self._ask(name, "settle")  # what the comparison took is not the subject's
 
-    def _libraries(self, name: str) -> int | None:
-        """What its libraries hold, in a process of its own: what they load is part of the time to prepare."""
+    def _libraries(self, name: str, backend: str | None) -> int | None:
+        """What its libraries hold, in a process of its own: what they load is part of the time to prepare.
+        backend: that an engine of ours chose for this network; for a small one it might choose another."""
         if self.settings.device != "cpu":  # where memory is the GPU's
             return 0
-        with self._process(name) as process:
+        with self._process(f"{OURS}-{backend}" if backend else name) as process:
             found: int | None = process.ask("baseline", self.settings.limit)["bytes"]
         return found
 

@@ -282,7 +282,7 @@ class Worker:
         # Whoever needs the module still holds it.
         self.loaded = self.loaded._replace(prepare=lambda: self.call)  # type: ignore[arg-type, return-value]
         _settle()
-        return {"seconds": seconds, "bytes": peak}
+        return {"seconds": seconds, "bytes": peak, "backend": getattr(self.call, "backend", None)}
 
     def answer(self, image: str, to: str) -> dict[str, Any]:
         """Write the outputs for an image as files."""

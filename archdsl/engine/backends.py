@@ -28,6 +28,9 @@ def _gpu(given: Given) -> Backend:
 BACKENDS: dict[str, Callable[[Given], Backend]] = {"onednn": OneDnn, "openvino": OpenVino, "gpu": _gpu}
 """By the name that `optimize(backend=)` has. Each raises ArchError (A401, A411) for what it can't run."""
 
+DEFAULT = "openvino"
+"""Where it is installed and has every layer; otherwise the first."""
+
 
 def backends_on(device: torch.device) -> list[str]:
     """The names of those that run on a device."""
@@ -74,7 +77,7 @@ def chosen(given: Given, asked: str | None, tuned: Choice | None) -> Made:
     why = "openvino is not installed"
     if openvino.is_there():
         try:
-            return made(given, "openvino", "the default where it is installed; not tuned")
+            return made(given, DEFAULT, "the default where it is installed; not tuned")
         except ArchError as error:
             why = error.diagnostics[0].message
     return made(given, "onednn", why)

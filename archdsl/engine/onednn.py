@@ -57,14 +57,14 @@ class OneDnn:
     def ready(self, network: Network, batch: int) -> Captured | Sliced:
         slices = self._slices(network, batch)
         if slices is None:
-            return self._whole(network, batch)
-        return Sliced(self._whole(network, slices.images), slices)
+            return self._whole(network, batch, self.threads)
+        return Sliced(self._whole(network, slices.images, 1), slices)
 
     def _slices(self, network: Network, batch: int) -> Slices | None:
         return sliced(network, WORDS[self.dtype], batch, self.threads, self.most)
 
-    def _whole(self, network: Network, batch: int) -> Captured:
-        program = Selector(network, self.weights, batch, self.came, self.kernels).program()
+    def _whole(self, network: Network, batch: int, threads: int) -> Captured:
+        program = Selector(network, self.weights, batch, self.came, threads, self.kernels).program()
         in_place(program)
         malloc.keep(program.largest(self.dtype.itemsize))
         return Captured(network, program, capture(program, network.name), self.dtype)

@@ -15,6 +15,7 @@ import torch
 
 from archdsl.engine.calls import Call, Numbers, Program, Step, Value, operator
 from archdsl.engine.growing import Place, growing
+from archdsl.engine.maxima import KEPT, POSITIVE, Tap, taps, worth
 from archdsl.engine.packing import Weights
 from archdsl.engine.traced import traced
 from archdsl.engine.winograd import HALVED, TERMS, form, shared, winograd
@@ -58,9 +59,6 @@ ALONE: dict[str, tuple[str, tuple[Any, ...]]] = {
 LARGE = 50_000
 """Numbers above which, in bf16, a depthwise convolution of one cell scales faster than torch's operators."""
 
-WIDE = 400_000
-"""Numbers from which torch's max pool takes longer than several passes of maxima do."""
-
 GAIN = 0.78
 """See `winograd`: torch's products of batches are MKL's, and slower than oneDNN's convolutions."""
 
@@ -74,13 +72,14 @@ class Selector:
     """Makes the program of one network, whose sizes are all numbers, for one batch."""
 
     def __init__(
-        self, network: Network, weights: Weights, batch: int, came: torch.dtype, onednn: bool = True
+        self, network: Network, weights: Weights, batch: int, came: torch.dtype, threads: int, onednn: bool = True
     ) -> None:
-        self.network, self.weights, self.batch, self.came = network, weights, batch, came
+        self.network, self.weights, self.batch, self.came, self.threads = network, weights, batch, came, threads
         self.dtype = weights.dtype
         self.onednn = onednn
         self.steps: list[Step] = []
         self.rows: dict[Value, Value] = {}  # of an image, the same with channels as the last dimension
+        self.positive: set[Value] = set()  # nothing in them is below zero
         self.stages: dict[int, Stage] = {}
 
     def program(self) -> Program:
@@ -113,6 +112,8 @@ class Selector:
                 values[index] = self._grown(index, places[index], inputs, buffers)
             elif isinstance(op, Placed) or op.syntax == "concat":
                 values[index] = self._concat(inputs, self._sized(node.shape))
+                if self.positive.issuperset(inputs):
+                    self.positive.add(values[index])
             elif stage is not None:
                 values[index] = self._chain((stage,), inputs[0], inputs)
             else:
@@ -169,15 +170,19 @@ class Selector:
             found.append(self._chain(way.stages, value, inputs))
         return found
 
-    def _part(self, whole: Value, side: int, start: int, stop: int) -> Value:
-        shape = (*whole.shape[:side], stop - start, *whole.shape[side + 1 :])
-        return self._call("aten::slice.Tensor", whole, side, start, stop, 1, shape=shape, view=True, dense=False)
+    def _part(self, whole: Value, side: int, start: int, stop: int, step: int = 1) -> Value:
+        shape = (*whole.shape[:side], -(-(stop - start) // step), *whole.shape[side + 1 :])
+        return self._call("aten::slice.Tensor", whole, side, start, stop, step, shape=shape, view=True, dense=False)
 
     def _chain(self, stages: Sequence[Stage], stream: Value, inputs: Sequence[Value]) -> Value:
         at = 0
         while at < len(stages):
-            used, stream = self._next(stages[at:], stream, inputs)
+            used, found = self._next(stages[at:], stream, inputs)
             at += used
+            last = stages[at - 1].kind
+            if last in POSITIVE and used > 1 or last in KEPT and stream in self.positive:
+                self.positive.add(found)
+            stream = found
         return stream
 
     def _next(self, stages: Sequence[Stage], stream: Value, inputs: Sequence[Value]) -> tuple[int, Value]:
@@ -202,8 +207,10 @@ class Selector:
             return 1, self._merge(stage, stream, operands)
         if self.onednn and stage.kind == "avgpool" and _mean_by_weights(stage, stream, self.dtype):
             return 1, self._mean(stage, stream)
-        if stage.kind == "maxpool" and _keeps_size(stage, stream) and prod(stream.shape) >= WIDE:
-            return 1, self._largest(stage, stream)
+        if stage.kind == "maxpool":
+            found = self._largest(stage, stream)
+            if found is not None:
+                return 1, found
         weights = self.weights.plain(stage) if stage.sources else {}
         return 1, self._plain(stage.op, weights, stage.arguments(stream, operands))
 
@@ -432,23 +439,48 @@ class Selector:
         into = (f"aten::{name}_", 0)
         return self._call(f"aten::{name}", stream, *rest, shape=stream.shape, dense=stream.dense, into=into)
 
-    def _largest(self, stage: Stage, stream: Value) -> Value:
-        """A max pool of stride 1: along rows, then along columns, each position against its neighbours."""
+    def _largest(self, stage: Stage, stream: Value) -> Value | None:
+        """A max pool where it is faster as maxima."""
         op: Any = stage.op
-        sides = ((3, op.kernel[1], op.dilation[1], op.padding[2]), (2, op.kernel[0], op.dilation[0], op.padding[0]))
-        for side, kernel, dilation, before in sides:
-            size = stream.shape[side]
-            layout = _LAYOUTS[torch.channels_last]
-            out = self._call("aten::clone", stream, layout, shape=stream.shape)
-            for step in (i * dilation - before for i in range(kernel)):
-                if step and abs(step) < size:
-                    mine = self._part(out, side, max(0, -step), size - max(0, step))
-                    theirs = self._part(stream, side, max(0, step), size - max(0, -step))
-                    self._call("aten::maximum.out", mine, theirs, mine, shape=mine.shape, dense=False)
-                    self.steps[-1].calls[-1].writes = 2
-            stream = out
-        self._say("torch maximum", "torch's max pool writes indices too, four times its result")
-        return stream
+        height, width = op.infer(stream.shape[1:])[1:]
+        top, _, left, _ = _sides(op, stream.shape[2:])
+        tall = taps(stream.shape[2], height, op.kernel[0], op.stride[0], op.dilation[0], top)
+        wide = taps(stream.shape[3], width, op.kernel[1], op.stride[1], op.dilation[1], left)
+        positive = stream in self.positive
+        if not (tall and tall[0].full(height) and wide and wide[0].full(width)):
+            return None
+        if not worth(prod(stream.shape), op.stride != (1, 1), self.dtype, positive, self.threads):
+            return None
+        rows, integers = self._rows(stream), positive and self.dtype == torch.bfloat16
+        if integers:  # TorchScript has no view as another type
+            self._say("torch maximum of integers", "numbers that are not below zero are ordered as their bits are")
+            rows = self._call("aten::view_copy.dtype", rows, _DTYPES[torch.int16], shape=rows.shape)
+        else:
+            self._say("torch maximum", "torch's max pool writes indices too, four times its result")
+        rows = self._along(rows, 1, tall, op.stride[0], stream.dense or integers)
+        rows = self._along(rows, 2, wide, op.stride[1], True)
+        if integers:
+            rows = self._call("aten::view_copy.dtype", rows, _DTYPES[torch.bfloat16], shape=rows.shape)
+        return self._columns(rows)
+
+    def _along(self, rows: Value, side: int, found: Sequence[Tap], stride: int, ordered: bool) -> Value:
+        """The maxima of windows along one side. found: the first is of all outputs. ordered: whether the rows lie one
+        after another in memory."""
+        first, *rest = found
+        shape = (*rows.shape[:side], first.stop, *rows.shape[side + 1 :])
+
+        def read(tap: Tap) -> Value:
+            return self._part(rows, side, tap.start * stride + tap.shift, (tap.stop - 1) * stride + tap.shift + 1, stride)
+
+        if ordered and rest and rest[0].full(first.stop):
+            out = self._call("aten::maximum", read(first), read(rest.pop(0)), shape=shape)
+        else:
+            out = self._call("aten::clone", read(first), _LAYOUTS[torch.contiguous_format], shape=shape)
+        for tap in rest:
+            mine = self._part(out, side, tap.start, tap.stop)
+            self._call("aten::maximum.out", mine, read(tap), mine, shape=mine.shape, dense=False)
+            self.steps[-1].calls[-1].writes = 2
+        return out
 
     def _merge(self, stage: Stage, stream: Value, operands: Sequence[Value]) -> Value:
         first, *rest = stage.arguments(stream, operands)
@@ -504,9 +536,9 @@ class Selector:
         return out
 
 
-_DTYPES = {torch.float32: 6, torch.bfloat16: 15}
+_DTYPES = {torch.int16: 2, torch.float32: 6, torch.bfloat16: 15}
 """As TorchScript numbers them."""
-_LAYOUTS = {torch.channels_last: 2}
+_LAYOUTS = {torch.contiguous_format: 0, torch.channels_last: 2}
 
 
 def network_stage(network: Network, index: int, weights: Weights) -> Stage:
@@ -544,11 +576,6 @@ def _plain_upconv(stage: Stage) -> bool:
     """oneDNN's grouped ones are not used: their weights are laid out otherwise."""
     op: Any = stage.op
     return op.groups == 1 and op.padding[0] == op.padding[1] and op.padding[2] == op.padding[3]
-
-
-def _keeps_size(stage: Stage, stream: Value) -> bool:
-    op: Any = stage.op
-    return op.stride == (1, 1) and op.padding != "same" and tuple(op.infer(stream.shape[1:])) == stream.shape[1:]
 
 
 def _mean_by_weights(stage: Stage, stream: Value, dtype: torch.dtype) -> bool:

@@ -12,25 +12,30 @@ from torch import nn
 
 from archdsl.diagnostics import ArchError
 from archdsl.engine import choices
-from archdsl.engine.backends import backends_on
+from archdsl.engine.backends import DEFAULT, backends_on
 from archdsl.engine.engine import Engine
 from archdsl.engine.slices import sizes
 
 TURN, REST = 0.1, 0.03
 """Seconds that a backend has in a round, and between two: threads of the one before spin on for a while."""
 
+LEVEL = 1.05
+"""Times the fastest that is as fast: so far lie two measurements of one engine apart from one minute to the next."""
+
 BEHIND = 1.1
 """Times the fastest that is far behind, more than times differ from round to round."""
 
 
 class Candidate(NamedTuple):
-    """A backend, and how many images it runs together at most, as `optimize(backend=)` has it. ns: the median time of a call, None where it was not timed; error: its distance from float64, as a
-    share of the outputs' length; wrong: why it is out, or ""."""
+    """A backend, and how many images it runs together at most, as `optimize(backend=)` has it. ns: the median time of a
+    call, None where it was not timed; error: its distance from float64, as a share of the outputs' length; wrong: why
+    it is out, or ""; untuned: whether it would run if nothing were measured."""
 
     name: str
     ns: int | None = None
     error: float | None = None
     wrong: str = ""
+    untuned: bool = False
 
 
 class Tuned(NamedTuple):
@@ -42,9 +47,10 @@ class Tuned(NamedTuple):
 
     @property
     def best(self) -> Candidate | None:
-        """The fastest of those that are right."""
-        first = self.candidates[0]
-        return None if first.wrong else first
+        """Of those that are right the fastest; the one that would run untuned if that is hardly slower."""
+        right = [each for each in self.candidates if not each.wrong]
+        close = (each for each in right if each.untuned and (each.ns or 0) <= LEVEL * (right[0].ns or 0))
+        return next(close, right[0] if right else None)
 
 
 def tune(
@@ -59,9 +65,11 @@ def tune(
     """
     engines: dict[str, Engine] = {}
     out: list[Candidate] = []
+    own: dict[str, str] = {}
     for name in backends_on(example.device):
         try:
-            engines |= _ways(model, example, dtype, name)
+            ways = _ways(model, example, dtype, name)
+            engines, own[name] = engines | ways, next(iter(ways))
         except ArchError as error:
             if error.diagnostics[0].code not in ("A401", "A411"):
                 raise
@@ -69,8 +77,9 @@ def tune(
     with torch.no_grad():
         eager, errors = _errors(model, example, engines)
     seconds = _times({name: engines[name] for name, found in errors.items() if not found.wrong}, example, rounds)
+    untuned = own.get(DEFAULT, next(iter(own.values()), ""))
     found = [
-        candidate._replace(ns=round(seconds[name] * 1e9)) if name in seconds else candidate
+        candidate._replace(ns=round(seconds[name] * 1e9), untuned=name == untuned) if name in seconds else candidate
         for name, candidate in errors.items()
     ]
     order = sorted([*found, *out], key=lambda each: (each.ns is None, each.ns))
@@ -105,7 +114,7 @@ def to_text(name: str, tuned: Tuned) -> str:
 def _ways(
     model: nn.Module, example: torch.Tensor, dtype: torch.dtype | None, name: str
 ) -> dict[str, Engine]:
-    """A backend with each way to cut the batch, by the name that asks for it."""
+    """A backend with each way to cut the batch, by the name that asks for it; its own way first."""
     first = Engine(model, example, dtype, name)
     batch = example.shape[0]
     possible = sizes(batch, torch.get_num_threads()) if example.device.type == "cpu" else []
