@@ -55,9 +55,16 @@ def cut(network: archdsl.Network, batch: int, threads: int = 2, most: int | None
 def test_slices_fit_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """MobileNetV2 has 5.8 MiB of tensors alive at once in an image."""
     network = archdsl.load("mobilenet_v2")
-    for cache, f32, bf16 in ((16, 2, 4), (8, 1, 2), (4, None, 1), (400, 8, 8)):
+    for cache, f32, bf16 in ((16, 2, 4), (8, 1, 2), (4, None, 1), (400, 4, 4)):
         monkeypatch.setattr(slices, "cache_of", lambda threads, cache=cache: cache << 20)
         assert (cut(network, 16), cut(network, 16, dtype="bf16")) == (f32, bf16)
+
+
+def test_each_thread_has_two_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "cache_of", lambda threads: 400 << 20)
+    network = archdsl.load("mobilenet_v2")
+    assert [cut(network, batch) for batch in (4, 8, 12, 16, 24, 32, 64)] == [2, 4, 3, 4, 6, 8, 16]
+    assert [cut(network, 64, threads=1), cut(network, 128, threads=1)] == [None, 64]
 
 
 def test_what_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,9 @@ from archdsl.plan import plan
 LEAST = 300_000_000
 """FLOPs of a batch that take longer than other threads take to begin (0.1 ms)."""
 
+SOME = 4
+"""Images of a slice that are enough: rather than more, each thread has two slices, and waits less for a slower one."""
+
 
 class Slices(NamedTuple):
     """images: of one slice; number: of slices; lanes: how many run at once, with a thread each."""
@@ -53,14 +56,15 @@ def sliced(network: Network, dtype: str, batch: int, threads: int, most: int | N
     """How a batch is cut; None: not at all, and all threads share each layer.
 
     most: images of a slice; a batch of no more is not cut. Unless stated, as many as a thread's part of the cache has room
-    for; and small batches, and those of which more weights would be read than tensors between layers, stay whole.
+    for, if there are two slices for each thread or they are `SOME`; and small batches, and those of which more weights would be read than tensors between layers, stay whole.
     """
     if most is None:
         counted = plan(network, dtype)
         image = counted.count(1)
-        most = cache_of(threads) // max(counted.live, 1)
+        room = cache_of(threads) // max(counted.live, 1)
+        most = min(room, max(batch // (2 * threads), SOME))
         fewest = image.weights / max(image.read + image.written, 1)
-        alone = threads == 1 and batch <= most  # in the cache as it is, and nobody to wait for
+        alone = threads == 1 and batch <= room  # in the cache as it is, and nobody to wait for
         whole = alone or image.flops * batch < LEAST
     else:
         fewest, whole = 0.0, batch <= most
