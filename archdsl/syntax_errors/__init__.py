@@ -13,7 +13,7 @@ from archdsl.diagnostics import Diagnostic
 from archdsl.source import Source
 from archdsl.syntax_errors.arithmetic import bare_arithmetic
 from archdsl.syntax_errors.characters import comment_of_another_language, foreign_character, string
-from archdsl.syntax_errors.numbers import bad_number, loose_kernel, loose_shape, shape_expected
+from archdsl.syntax_errors.numbers import bad_number, loose_number, loose_shape, shape_expected
 from archdsl.syntax_errors.place import Place, error, place_at
 from archdsl.syntax_errors.python import python
 from archdsl.syntax_errors.repeats import dangling_repeat, glued_repeat, repeat_without_number
@@ -63,8 +63,8 @@ _SLIPS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     missing_body,
     nothing_follows,
     repeat_without_number,
+    loose_number,
     bad_number,
-    loose_kernel,
     comma_between_steps,
     branches_without_merge,
     goes_on_from_the_line_before,

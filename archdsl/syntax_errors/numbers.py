@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 from archdsl.diagnostics import Diagnostic, Fix
+from archdsl.ops import LAYERS
+from archdsl.source import Span
 from archdsl.syntax_errors.place import RESERVED, Place, error, write
 
 _DIM = r"(?:[0-9][0-9_]*|[A-Za-wyz_][A-Za-wyz0-9_]*|\([^()\n]*\))"
+_KERNEL = 15  # a larger number is no kernel that anybody writes
 
 
 def bad_number(place: Place) -> Diagnostic | None:
@@ -62,16 +65,45 @@ def bad_number(place: Place) -> Diagnostic | None:
                  "numbers are written 64, 25_557_032, 0.5, 1e-3 or 4.09G")  # fmt: skip
 
 
-def loose_kernel(place: Place) -> Diagnostic | None:
-    """`conv 3`"""
-    if place.index != place.first + 1 or not place.text.isdigit() or not place.before.isidentifier():
+def loose_number(place: Place) -> Diagnostic | None:
+    """`conv 3`, `conv3 64`, `fc 10`, `dropout 0.5`, `maxpool 2x2`"""
+    name, number = place.before, place.text
+    if place.index != place.first + 1 or place.in_parentheses() or not re.fullmatch(r"[0-9]+(x[0-9]+|\.[0-9]+)?", number):
         return None
-    if place.before in RESERVED or place.in_parentheses():
+    head = re.fullmatch(r"([A-Za-z_]\w*?)([0-9]+(?:x[0-9]+)?)?", name)
+    if head is None or name in RESERVED:
         return None
-    whole = f"{place.before}{place.text}"
-    return error("A001", f"a kernel is written straight after the name: `{whole}`", place.span(),
-                 "a blank before the kernel", f"write `{whole}`, or `{place.before}-{place.text}` if it is the width",
-                 Fix(place.gap(), "", f"write `{whole}`"))  # fmt: skip
+    layer = LAYERS.get(name) or LAYERS.get(head[1])
+    sized = head[2] is not None and name not in LAYERS
+    fields = () if layer is None else layer.model_fields
+    whole, goes_on = number.isdigit(), place.word(place.index + 1) in ("-", "/", "(")
+
+    def joined(by: str, what: str) -> Diagnostic:
+        text = f"{name}{by}{number}"
+        return error("A001", f"{what}: `{text}`", place.span(), "a blank before it", f"write `{text}`",
+                     Fix(place.gap(), by, f"write `{text}`"))  # fmt: skip
+
+    if sized and whole and "kernel" in fields:
+        if "channels" in fields:
+            return joined("-", "a width stands after a `-`, without a blank")
+        return joined("/", "a stride stands after a `/`, without a blank")
+    if not sized and "kernel" in fields and "." not in number:
+        if goes_on or "channels" not in fields:
+            return joined("", "a kernel is written straight after the name")
+        kernel = "x" in number or int(number) <= _KERNEL
+        text = f"{name}{number}-64" if kernel else f"{name}3-{number}"
+        return error("A001", "a kernel and a width are written straight after the name", place.span(),
+                     "the kernel, or the width?", f"write both: `{text}`")  # fmt: skip
+    if not sized and whole and "channels" in fields:
+        return joined("-", "a width stands after a `-`, without a blank")
+    if not sized and layer is not None and layer.positional and "x" not in number:
+        span, text = Span(place.source, place.gap().start, place.span().stop), f"({number})"
+        return error("A001", f"an argument stands in parentheses: `{name}{text}`", place.span(), "not in parentheses",
+                     f"write `{name}{text}`", Fix(span, text, f"write `{name}{text}`"))  # fmt: skip
+    if layer is None and whole and not goes_on:
+        return error("A001", "no number stands alone after a name", place.span(), "a blank before it",
+                     f"write `{name}-{number}` if it is the width, `{name}({number})` if it is an argument")  # fmt: skip
+    return None
 
 
 def loose_shape(place: Place) -> Diagnostic | None:
