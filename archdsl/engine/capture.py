@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,22 +14,30 @@ Runner = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
 
 def capture(program: Program, name: str) -> Runner:
     """The function. It has no state: several threads may call it at once."""
+    return function([program.image], program.calls, list(program.outputs.values()), name)
+
+
+def function(
+    read: Sequence[Value], calls: Sequence[Call], made: Sequence[Value], name: str
+) -> Callable[..., tuple[torch.Tensor, ...]]:
+    """Some calls as one: from what they read to what of theirs is wanted."""
     graph = torch._C.Graph()
     writer = _Writer(graph)
-    writer.values[program.image] = graph.addInput("x")
-    for call in program.calls:
+    for number, value in enumerate(read):
+        writer.values[value] = graph.addInput(f"x{number}")
+    for call in calls:
         writer.write(call)
-    outputs = [writer.values[value] for value in program.outputs.values()]
+    outputs = [writer.values[value] for value in made]
     if len(outputs) > 1:
         whole = graph.insertNode(graph.create("prim::TupleConstruct", outputs, 1)).output()
         whole.setType(torch._C.TupleType([torch._C.TensorType.get()] * len(outputs)))
         outputs = [whole]
     graph.registerOutput(outputs[0])
     graph.lint()
-    function = torch._C._create_function_from_graph("".join(c if c.isalnum() else "_" for c in name), graph)
-    if len(program.outputs) > 1:
-        return function
-    return lambda x: (function(x),)
+    found: Any = torch._C._create_function_from_graph("".join(c if c.isalnum() else "_" for c in name), graph)
+    if len(made) > 1:
+        return found  # type: ignore[no-any-return]
+    return lambda *given: (found(*given),)
 
 
 class _Writer:

@@ -8,15 +8,19 @@ from statistics import median
 
 import torch
 
-from archdsl.engine.calls import Program, Value, execute
+from archdsl.engine.calls import Program, Value
+from archdsl.engine.capture import function
 from archdsl.plan import DTYPES, Plan
+
+WARM = 2
+"""Runs that are not timed: TorchScript looks at the first, and settles in the second."""
 
 
 @dataclass(frozen=True)
 class Row:
     """One step. layers: whose work it does; pattern: what that is; runs: what does it, in order; why: a reason for each.
 
-    seconds: the median of several runs, called one by one, so with Python's few microseconds for each call.
+    seconds: the median of several runs, called one by one, so with Python's few microseconds for each step.
     bytes: read, written and of weights, as the plan counts them, which does not see that oneDNN copies.
     """
 
@@ -68,26 +72,35 @@ def _shortened(names: tuple[str, ...]) -> str:
 
 
 def timed(program: Program, x: torch.Tensor, runs: int) -> list[float]:
-    """Median seconds of each step. Tensors go after their last step, as in the function: new pages would cost more than most
-    layers do."""
+    """Median seconds of each step, as a function of its own. Tensors go after their last step, as in the whole: new pages
+    would cost more than most layers do."""
     found: list[list[float]] = [[] for _ in program.steps]
     lasts: dict[Value, int] = {}
+    made: dict[Value, int] = {program.image: -1}
     for number, step in enumerate(program.steps):
-        lasts |= {value: number for call in step.calls for value in (*call.values, call.out)}
-    dead: list[list[Value]] = [[] for _ in program.steps]
-    for value, number in lasts.items():
-        dead[number].append(value)
+        made |= {call.out: number for call in step.calls}
+        lasts |= {value: number for call in step.calls for value in call.values}
+    lasts |= dict.fromkeys(program.outputs.values(), len(program.steps))
+    functions = []
+    for number, step in enumerate(program.steps):
+        read = list(dict.fromkeys(value for call in step.calls for value in call.values if made[value] < number))
+        kept = [call.out for call in step.calls if lasts.get(call.out, -1) > number]
+        over = [value for value in read if lasts[value] == number]
+        functions.append((read, function(read, step.calls, kept or [step.calls[-1].out], "step"), kept, over))
     with torch.no_grad():
-        for run in range(runs + 1):
+        for run in range(runs + WARM):
             values: dict[Value, torch.Tensor] = {program.image: x}
-            for step, seconds, over in zip(program.steps, found, dead, strict=True):
-                start = time.perf_counter()
-                for call in step.calls:
-                    execute(call, values)
+            for (read, call, kept, over), seconds in zip(functions, found, strict=True):
+                given = [values[value] for value in read]
                 for value in over:
-                    values.pop(value, None)
-                if run:  # the first one warms up
+                    del values[value]
+                start = time.perf_counter()
+                outputs = call(*given)
+                del given
+                if run >= WARM:
                     seconds.append(time.perf_counter() - start)
+                values |= zip(kept, outputs, strict=False)
+                del outputs
     return [median(seconds) for seconds in found]
 
 
