@@ -1,17 +1,13 @@
 """What runs, as data: calls of torch's operators, one after another, on values that are named and not yet there.
 
-The list can be rewritten (`in_place.py`), run call by call and timed, or captured as one function
-(`capture.py`).
+The list can be rewritten (`in_place.py`), and captured as one function or several (`capture.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
-
-import torch
 
 
 @dataclass(slots=True, eq=False)
@@ -35,22 +31,20 @@ class Call:
     """One operator.
 
     name    as TorchScript has it, `aten::relu`; "" where a layer is traced.
-    target  what Python calls for it.
     args    Values, lists of them, and constants: numbers, texts, weights.
     out     what it makes.
     view    whether `out` may share memory with an argument.
     writes  the argument that it changes and gives back, or None.
-    into    the same in place: (name, target, index of the argument that is changed), where there is one.
+    into    the same in place: (name, index of the argument that is changed), where there is one.
     traced  of a layer as torch's own operators: their graph, whose inputs are `args`.
     """
 
     name: str
-    target: Callable[..., Any]
     args: tuple[Any, ...]
     out: Value
     view: bool = False
     writes: int | None = None
-    into: tuple[str, Callable[..., Any], int] | None = None
+    into: tuple[str, int] | None = None
     traced: Any = None
 
     @property
@@ -93,31 +87,6 @@ class Program:
     def largest(self, itemsize: int) -> int:
         """Bytes of its largest tensor."""
         return itemsize * max((prod(call.out.shape) for call in self.calls), default=0)
-
-
-def operator(name: str) -> Callable[..., Any]:
-    """`aten::relu` or `mkldnn::_convolution_pointwise.binary` as Python calls it."""
-    space, _, rest = name.partition("::")
-    base, _, overload = rest.partition(".")
-    found = getattr(getattr(getattr(torch.ops, space), base), overload or "default")
-    named = [argument.name for argument in found._schema.arguments if argument.kwarg_only]
-    first = len(found._schema.arguments) - len(named)
-    if not named:
-        return found
-    return lambda *args: found(*args[:first], **dict(zip(named, args[first:], strict=False)))
-
-
-def execute(call: Call, values: dict[Value, torch.Tensor]) -> None:
-    """Run one call; `values` has what it reads, and gets what it makes."""
-
-    def there(arg: Any) -> Any:
-        if isinstance(arg, Value):
-            return values[arg]
-        if isinstance(arg, Numbers):
-            return list(arg.items)
-        return [there(a) for a in arg] if isinstance(arg, list) else arg
-
-    values[call.out] = call.target(*map(there, call.args))
 
 
 class Memory:

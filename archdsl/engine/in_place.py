@@ -18,7 +18,7 @@ def in_place(program: Program) -> None:
     for number, call in enumerate(calls):
         if call.into is None:
             continue
-        name, target, index = call.into
+        name, index = call.into
         value = call.args[index]
         if not isinstance(value, Value) or value not in made:
             continue
@@ -27,6 +27,6 @@ def in_place(program: Program) -> None:
             continue
         if sum(memory.root(v) is root for v in call.values) > 1:
             continue  # it is read in another place as well
-        call.name, call.target, call.writes = name, target, 0
+        call.name, call.writes = name, 0
         call.args = (value, *(arg for i, arg in enumerate(call.args) if i != index))
         memory.join(call.out, value)

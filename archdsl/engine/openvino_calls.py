@@ -214,12 +214,18 @@ def _small(shapes: Sequence[tuple[int, ...]], dtype: torch.dtype) -> tuple[torch
 
 def lying(tensor: torch.Tensor) -> Any:
     """A tensor of OpenVINO's in the same memory, which the caller keeps alive: it knows no more than where that lies."""
-    openvino, numpy = import_module("openvino"), import_module("numpy")
+    openvino, numpy = _modules()
     memory = (ctypes.c_char * tensor.nbytes).from_address(tensor.data_ptr())
     if tensor.dtype != torch.bfloat16:
         return openvino.Tensor(numpy.frombuffer(memory, numpy.float32).reshape(tensor.shape), True)
     # NumPy has no bfloat16.
     return openvino.Tensor(numpy.frombuffer(memory, numpy.int16), list(tensor.shape), openvino.Type.bf16)
+
+
+@cache
+def _modules() -> tuple[Any, Any]:
+    """Looked up once: this runs in every call whose image lies elsewhere."""
+    return import_module("openvino"), import_module("numpy")
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from archdsl.engine.calls import Call, Numbers, Program, Step, Value, operator
+from archdsl.engine.calls import Call, Numbers, Program, Step, Value
 from archdsl.engine.growing import Place, growing
 from archdsl.engine.maxima import KEPT, POSITIVE, Tap, taps, worth
 from archdsl.engine.packing import Weights
@@ -146,8 +146,7 @@ class Selector:
         into: tuple[str, int] | None = None,
     ) -> Value:
         out = Value(shape, dense)
-        place = None if into is None else (into[0], operator(into[0]), into[1])
-        self.steps[-1].calls.append(Call(name, operator(name), args, out, view=view, into=place))
+        self.steps[-1].calls.append(Call(name, args, out, view=view, into=into))
         return out
 
     def _cast(self, value: Value, dtype: torch.dtype) -> Value:
@@ -531,7 +530,7 @@ class Selector:
             f"torch {', '.join(found.operators) or 'nothing'}", "no faster kernel: the layer's own operators"
         )
         out = Value(found.shape, found.dense)
-        call = Call("", found.function, tuple(inputs), out, view=found.shares, traced=found.graph)
+        call = Call("", tuple(inputs), out, view=found.shares, traced=found.graph)
         self.steps[-1].calls.append(call)
         return out
 

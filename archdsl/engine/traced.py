@@ -17,7 +17,6 @@ class Traced(NamedTuple):
     a view of an input; dense: whether it is a whole channels-last tensor; operators: their names."""
 
     graph: Any
-    function: Callable[..., torch.Tensor]
     shape: tuple[int, ...]
     shares: bool
     dense: bool
@@ -54,8 +53,7 @@ def traced(
     whole = output.dim() != 4 or output.is_contiguous(memory_format=torch.channels_last)
     names = (node.kind() for node in graph.nodes())
     operators = tuple(dict.fromkeys(n.partition("::")[2] for n in names if n.startswith("aten::")))
-    function = torch._C._create_function_from_graph("layer", graph.copy())
-    return Traced(graph, function, tuple(output.shape), shares, whole and not shares, operators)
+    return Traced(graph, tuple(output.shape), shares, whole and not shares, operators)
 
 
 def _shares(output: torch.Tensor, inputs: Sequence[torch.Tensor]) -> bool:
