@@ -2,6 +2,8 @@
 
     python -m benchmarks.cpu run [NETWORK[@BATCH-DTYPE] ...]
                                        tunes and measures; writes benchmarks/results/cpu-*.json and .svg (an hour for all)
+    python -m benchmarks.cpu memory [NETWORK[@BATCH-DTYPE] ...]
+                                       measures the memory of the engine and of eager once more, in five processes each
     python -m benchmarks.cpu           prints the kept results as the table of benchmarks/results/README.md
 """
 
@@ -10,14 +12,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import exp, log
 from pathlib import Path
 
+import archdsl
+from archdsl.bench.measure import Settings, weigh
 from archdsl.bench.plot import to_svg
 from archdsl.bench.read import from_json
-from archdsl.bench.results import Found, Results
+from archdsl.bench.results import Case, Found, Results
 from archdsl.bench.subjects import SUBJECTS
 
 NETWORKS = (
@@ -26,28 +30,53 @@ NETWORKS = (
 CASES = (("1", "f32", "8"), ("1", "bf16", "8"), ("16", "f32", "4"), ("16", "bf16", "4"))
 """Batch, dtype and rounds."""
 OTHERS = "archdsl-onednn,eager,torchscript,compile,onnxruntime,openvino"
+WEIGHED, PROCESSES = ("archdsl-onednn", "eager"), 5
+"""What memory is compared with, and in how many processes of each it is measured."""
 RESULTS = Path(__file__).parent / "results"
 
 
-def measure(chosen: Sequence[str]) -> None:
-    """A network at a time, kept as soon as it is measured."""
-    RESULTS.mkdir(exist_ok=True)
+def chosen(cases: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
+    """(network, batch, dtype, rounds) of those that are named; all where none is."""
     for batch, dtype, rounds in CASES:
         for network in NETWORKS:
-            if chosen and not {network, f"{network}@{batch}-{dtype}"} & set(chosen):
-                continue
-            how = [network, "--batch", batch, "--dtype", dtype]
-            subprocess.run([sys.executable, "-m", "archdsl", "tune", *how], check=True)
-            with tempfile.TemporaryDirectory() as folder:
-                made = Path(folder) / "made.json"
-                command = ["bench", *how, "--rounds", rounds, "--against", OTHERS, "-o", str(made)]
-                subprocess.run([sys.executable, "-m", "archdsl", *command], check=True)
-                keep(from_json(made.read_text(encoding="utf-8")), RESULTS / f"cpu-batch{batch}-{dtype}")
+            if not cases or {network, f"{network}@{batch}-{dtype}"} & set(cases):
+                yield network, batch, dtype, rounds
 
 
-def keep(made: Results, stem: Path) -> None:
-    """Put these networks in the place of what is kept of them, in the order of NETWORKS."""
-    path = stem.with_suffix(".json")
+def kept(batch: str, dtype: str) -> Path:
+    return RESULTS / f"cpu-batch{batch}-{dtype}.json"
+
+
+def measure(cases: Sequence[str]) -> None:
+    """A network at a time, kept as soon as it is measured."""
+    RESULTS.mkdir(exist_ok=True)
+    for network, batch, dtype, rounds in chosen(cases):
+        how = [network, "--batch", batch, "--dtype", dtype]
+        subprocess.run([sys.executable, "-m", "archdsl", "tune", *how], check=True)
+        with tempfile.TemporaryDirectory() as folder:
+            made = Path(folder) / "made.json"
+            command = ["bench", *how, "--rounds", rounds, "--against", OTHERS, "-o", str(made)]
+            subprocess.run([sys.executable, "-m", "archdsl", *command], check=True)
+            keep(from_json(made.read_text(encoding="utf-8")), kept(batch, dtype))
+
+
+def memory(cases: Sequence[str]) -> None:
+    """Put what several processes take in the place of what one took. What was measured stays as it is."""
+    for network, batch, dtype, _ in chosen(cases):
+        before = from_json(kept(batch, dtype).read_text(encoding="utf-8"))
+        settings = Settings(batch=int(batch), dtype=dtype, threads=before.threads, against=WEIGHED)
+        held = weigh(archdsl.load(network), settings, PROCESSES)
+        after = tuple(_weighed(case, held) if case.network == network else case for case in before.cases)
+        kept(batch, dtype).write_text(replace(before, cases=after).to_json(), encoding="utf-8")
+        print(network, batch, dtype, {name: [each >> 20 for each in bytes] for name, bytes in held.items()}, flush=True)
+
+
+def _weighed(case: Case, held: Mapping[str, tuple[int, ...]]) -> Case:
+    return replace(case, subjects=tuple(replace(each, held=held.get(each.name, each.held)) for each in case.subjects))
+
+
+def keep(made: Results, path: Path) -> None:
+    """Put these networks in the place of what is kept of them, in the order of NETWORKS; and the plot beside the file."""
     cases = {case.network: case for case in made.cases}
     if path.exists():
         before = from_json(path.read_text(encoding="utf-8"))
@@ -55,7 +84,7 @@ def keep(made: Results, stem: Path) -> None:
             cases = {case.network: case for case in before.cases} | cases
     found = replace(made, cases=tuple(sorted(cases.values(), key=lambda case: NETWORKS.index(case.network))))
     path.write_text(found.to_json(), encoding="utf-8")
-    stem.with_suffix(".svg").write_text(to_svg(found), encoding="utf-8")
+    path.with_suffix(".svg").write_text(to_svg(found), encoding="utf-8")
 
 
 def table() -> Iterator[str]:
@@ -66,7 +95,7 @@ def table() -> Iterator[str]:
     yield "| network | batch | dtype | ours, ms | `onednn`, ms | × best of torch | × best of all | ready in, s | memory, × eager (`onednn`) | error, × eager (`onednn`) |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for batch, dtype, _ in CASES:
-        path = RESULTS / f"cpu-batch{batch}-{dtype}.json"
+        path = kept(batch, dtype)
         if not path.exists():
             continue
         for case in from_json(path.read_text(encoding="utf-8")).cases:
@@ -101,4 +130,6 @@ def _fastest(subjects: Iterable[Found]) -> Found:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["run"]:
         measure(sys.argv[2:])
+    if sys.argv[1:2] == ["memory"]:
+        memory(sys.argv[2:])
     print("\n".join(table()))

@@ -70,6 +70,7 @@ def test_ratios_are_of_rounds() -> None:
     assert SLOWED.ratio(eager, openvino) == Ratio(0.75, 0.75, 0.75)
     assert SLOWED.ratio(wrong, openvino) is None and SLOWED.ratio(ours, None) is None
     assert (ours.ms, ours.spread, ours.memory) == (2.0, (1.0, 3.0), 20 << 20)
+    assert replace(ours, held=(9 << 20, 1 << 20, 2 << 20)).memory == 2 << 20
     # 2 FLOPs x 50 million MACs x 2 images in 2 ms.
     assert SLOWED.of_matmul(ours) == pytest.approx(2 * 50e6 * 2 / 2e-3 / 4e11)
 
@@ -218,6 +219,14 @@ def test_who_is_off_is_put_out(a: float, b: float, status: str, staged: Path) ->
 
 
 # ---- processes ----
+
+
+def test_memory_in_several_processes() -> None:
+    wide = "arch wide { input 64x192x192; conv1-64; relu; gap; fc-5 }"
+    settings = measure.Settings(threads=1, against=("eager",), turn=0.01)
+    held = measure.weigh(archdsl.loads(wide), settings, 2)
+    assert list(held) == [OURS, "eager"] and all(len(each) == 2 for each in held.values())
+    assert min(held["eager"]) > 64 * 192 * 192 * 4  # what a layer writes, beside the image
 
 
 @pytest.fixture

@@ -37,13 +37,13 @@ def alike(one: object, two: object) -> bool:
 
 def test_a_network_takes_the_place_of_what_was_kept_of_it(tmp_path: Path) -> None:
     kept = from_json((RESULTS / "cpu-batch1-f32.json").read_text(encoding="utf-8"))
-    keep(replace(kept, cases=kept.cases[1:3]), tmp_path / "some")
+    keep(replace(kept, cases=kept.cases[1:3]), tmp_path / "some.json")
     again = replace(kept.cases[2], macs=1)
-    keep(replace(kept, cases=(again, kept.cases[0])), tmp_path / "some")
+    keep(replace(kept, cases=(again, kept.cases[0])), tmp_path / "some.json")
     found = from_json((tmp_path / "some.json").read_text(encoding="utf-8"))
     assert found.cases == (kept.cases[0], kept.cases[1], again)
     assert (tmp_path / "some.svg").read_text(encoding="utf-8").count(again.network) == 1
-    keep(replace(kept, threads=7, cases=kept.cases[:1]), tmp_path / "some")
+    keep(replace(kept, threads=7, cases=kept.cases[:1]), tmp_path / "some.json")
     assert len(from_json((tmp_path / "some.json").read_text(encoding="utf-8")).cases) == 1
 
 

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,6 +20,9 @@ from archdsl.bench.subjects import CEILING, OURS, SUBJECTS, hindrance, peers
 from archdsl.network import Network
 from archdsl.ops.base import written
 from archdsl.symbolic import known
+
+TURNS = 4
+"""In which a process shows what it takes at most."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,17 @@ class Settings:
 
 def measure(network: Network, settings: Settings) -> Case:
     """Measure a network. Raises ValueError where its input is of open size; Failed where it can't be run at all."""
-    if not all(map(known, network.input)):
-        raise ValueError(f"the input {written(network.input)} leaves sizes open")
     with tempfile.TemporaryDirectory(prefix="archdsl-bench-") as folder:
         return _Run(Path(folder), network, settings).case()
+
+
+def weigh(network: Network, settings: Settings, times: int) -> dict[str, tuple[int, ...]]:
+    """The bytes that a network takes in so many processes of each subject, one after another. In each malloc puts what a layer asks for
+    somewhere else, and what torch alone takes differs by up to a fifth. Raises as `measure`."""
+    with tempfile.TemporaryDirectory(prefix="archdsl-bench-") as folder:
+        run = _Run(Path(folder), network, settings)
+        run.begin()
+        return {name: run.weighed(name, times) for name in run.alive()}
 
 
 class _Run:
@@ -58,12 +69,18 @@ class _Run:
         self.processes: dict[str, Process] = {}
         self.found: dict[str, Found] = {}
 
-    def case(self) -> Case:
-        settings, network = self.settings, self.network
-        for name in (OURS, *settings.against):
-            hindered = hindrance(SUBJECTS[name], settings.dtype, settings.device)
+    def begin(self) -> None:
+        """Find who can take part, and make what all share."""
+        if not all(map(known, self.network.input)):
+            raise ValueError(f"the input {written(self.network.input)} leaves sizes open")
+        for name in (OURS, *self.settings.against):
+            hindered = hindrance(SUBJECTS[name], self.settings.dtype, self.settings.device)
             self.found[name] = Found(name, *hindered) if hindered else Found(name, MEASURED)
         self.stage = self._staged()
+
+    def case(self) -> Case:
+        network = self.network
+        self.begin()
         with ending(self.processes):
             for name in [name for name, found in self.found.items() if found.counts]:
                 self._try(name, self._prepared)
@@ -71,7 +88,7 @@ class _Run:
             clock = Clock(process.pid for process in self.processes.values())
             speeds = self._timed(ceiling)
             others = clock.others()
-            for name in self._alive():
+            for name in self.alive():
                 self._try(name, self._finished)
         return Case(
             network=network.name,
@@ -90,8 +107,24 @@ class _Run:
     def _tell(self, words: str) -> None:
         self.settings.tell(f"{self.network.name}: {words}")
 
-    def _alive(self) -> list[str]:
+    def alive(self) -> list[str]:
         return [name for name, found in self.found.items() if found.counts]
+
+    def weighed(self, name: str, times: int) -> tuple[int, ...]:
+        """What the network takes in a subject's processes, one after another."""
+        settings, held, libraries = self.settings, [], 0
+        for number in range(times):
+            self._tell(f"{name}, process {number + 1} of {times}")
+            with self._process(name) as process:
+                ask = partial(process.ask, limit=settings.limit)
+                ask("load")
+                backend = ask("prepare")["backend"]
+                ask("settle")
+                for _ in range(TURNS):
+                    ask("time", seconds=settings.turn)
+                held.append(ask("memory")["bytes"] or 0)
+            libraries = libraries or self._libraries(name, backend) or 0
+        return tuple(max(each - libraries, 0) for each in held)
 
     def _process(self, subject: str) -> Process:
         settings = self.settings
@@ -100,7 +133,7 @@ class _Run:
     def _staged(self) -> stage.Stage:
         self._tell("float64 and the ONNX file")
         stage.put_network(self.folder, self.network)
-        reads = [name for name in self._alive() if SUBJECTS[name].onnx]
+        reads = [name for name in self.alive() if SUBJECTS[name].onnx]
         with self._process("stage") as process:
             process.ask("make", 4 * self.settings.limit, batch=self.settings.batch, onnx=bool(reads))
         made = stage.stage_in(self.folder)
@@ -186,12 +219,12 @@ class _Run:
     def _timed(self, ceiling: Process | None) -> dict[str, float]:
         settings = self.settings
         order = random.Random(0)
-        times: dict[str, list[tuple[float, ...]]] = {name: [] for name in self._alive()}
+        times: dict[str, list[tuple[float, ...]]] = {name: [] for name in self.alive()}
         speeds: dict[str, list[float]] = {"matmul_flops": [], "copy_bytes": []}
         for number in range(settings.rounds):
             self._tell(f"round {number + 1} of {settings.rounds}")
             # Nobody always comes after the same one.
-            names = self._alive()
+            names = self.alive()
             order.shuffle(names)
             for name in names:
                 time.sleep(settings.rest)
@@ -203,7 +236,7 @@ class _Run:
                 times[name].append(tuple(ns / 1e6 for ns in took))
             if ceiling is not None:
                 self._ceilings(ceiling, speeds)
-        for name in self._alive():
+        for name in self.alive():
             self.found[name] = replace(self.found[name], rounds=tuple(times[name]))
         return {name: median(values) for name, values in speeds.items() if values}
 

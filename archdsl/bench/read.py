@@ -50,6 +50,7 @@ def _found(value: dict[str, Any]) -> Found:
         held.get("libraries"),
         held.get("preparing"),
         held.get("running"),
+        tuple(held.get("processes", ())),
     )
 
 

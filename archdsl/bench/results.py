@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import exp, isfinite, log
-from statistics import median, quantiles
+from statistics import median, median_low, quantiles
 from typing import Any
 
 from archdsl.bench.subjects import OURS, SUBJECTS
@@ -35,6 +35,7 @@ class Found:
     rounds          milliseconds of every call, round by round. ready: seconds from the model, or its ONNX file, to the
                     first answer.
     libraries, preparing, running   bytes that its process held: after a small network has run, at most in preparation, at most after.
+    held            bytes that the network took in each of some more processes; see `weigh`.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Found:
     libraries: int | None = None
     preparing: int | None = None
     running: int | None = None
+    held: tuple[int, ...] = ()
 
     @property
     def counts(self) -> bool:
@@ -67,7 +69,9 @@ class Found:
 
     @property
     def memory(self) -> int | None:
-        """What the network takes: at most while it runs, without the libraries."""
+        """What the network takes: at most while it runs, without the libraries; the median where several processes were asked."""
+        if self.held:
+            return median_low(self.held)
         return None if self.running is None or self.libraries is None else max(self.running - self.libraries, 0)
 
 
@@ -244,5 +248,7 @@ def _found_value(case: Case, found: Found) -> dict[str, Any]:
             "running": found.running,
             "network": found.memory,
         }
+        if found.held:
+            value["bytes"]["processes"] = found.held
         value["rounds_ms"] = [[round(ms, 4) for ms in calls] for calls in found.rounds]
     return value
