@@ -53,8 +53,8 @@ def measure(network: Network, settings: Settings) -> Case:
 
 
 def weigh(network: Network, settings: Settings, times: int) -> dict[str, tuple[int, ...]]:
-    """The bytes that a network takes in so many processes of each subject, one after another. In each malloc puts what a layer asks for
-    somewhere else, and what torch alone takes differs by up to a fifth. Raises as `measure`."""
+    """The bytes that a network takes in so many processes of each subject, which differ in what else is in their memory: malloc puts what a
+    layer asks for where it finds room, and what torch alone takes differs by up to a fifth. Raises as `measure`."""
     with tempfile.TemporaryDirectory(prefix="archdsl-bench-") as folder:
         run = _Run(Path(folder), network, settings)
         run.begin()
@@ -117,7 +117,7 @@ class _Run:
             self._tell(f"{name}, process {number + 1} of {times}")
             with self._process(name) as process:
                 ask = partial(process.ask, limit=settings.limit)
-                ask("load")
+                ask("load", seed=number + 1)
                 backend = ask("prepare")["backend"]
                 ask("settle")
                 for _ in range(TURNS):

@@ -10,6 +10,7 @@ import ctypes
 import gc
 import json
 import os
+import random
 import sys
 import time
 from array import array
@@ -245,8 +246,12 @@ class Worker:
         self.loaded: Loaded | None = None
         self.call: Call | None = None
 
-    def load(self) -> dict[str, Any]:
-        """Imports what the subject needs, and brings weights and images to memory: what is done before any of it counts."""
+    def load(self, seed: int = 0) -> dict[str, Any]:
+        """Imports what the subject needs, and brings weights and images to memory: what is done before any of it counts.
+        seed: of a few blocks of memory that lie in between, as in any program that does more: what malloc makes of a
+        network depends on them."""
+        sizes = random.Random(seed)
+        self.between = [bytes(sizes.randrange(2**15)) for _ in range(32)][::2] if seed else []
         if self.job.subject in _LOAD:
             self.loaded = _LOAD[self.job.subject](self.job)
         else:
