@@ -43,6 +43,33 @@ def test_pages_of_large_tensors_are_not_cleared_anew(monkeypatch: pytest.MonkeyP
     assert faults(monkeypatch, "default", backend) > 10 * faults(monkeypatch, "", backend)
 
 
+FREE = """
+import re, torch, archdsl
+from pathlib import Path
+from archdsl.engine import malloc
+
+def held():
+    return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+
+torch.set_num_threads(1)
+network = archdsl.loads("conv3-1024; bn; conv3-1024; bn; conv3-1024; bn", input="512x4x4")
+model = archdsl.build(network).eval()
+engine = archdsl.optimize(model, torch.zeros(1, 512, 4, 4), backend="BACKEND")
+engine(torch.zeros(2, 512, 4, 4))
+before = held()
+malloc.trim()
+print(before - held())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc", reason="another malloc")
+@pytest.mark.parametrize("backend", ["onednn", "openvino"])
+def test_what_preparation_needed_is_given_back(backend: str) -> None:
+    """Weights of 90 MiB pass through float64 and other layouts on their way."""
+    run = subprocess.run([sys.executable, "-c", FREE.replace("BACKEND", backend)], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 8  # MiB
+
+
 def test_small_tensors_change_nothing() -> None:
     """Below 32 MiB malloc adapts by itself, and setting its thresholds would end that."""
     assert not malloc.keep(10 * 2**20)

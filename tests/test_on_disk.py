@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +75,24 @@ def test_what_is_let_go_is_not_in_memory() -> None:
     del disk
     gc.collect()
     assert arrays[3][0] == 3  # arrays keep what they lie in
+
+
+@linux
+def test_what_is_read_once_never_lies_there_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_disk, "EVERY", 0.001)
+    disk, threads = OnDisk(), threading.active_count()
+    with disk.passing():  # nothing yet
+        before, array = held(), disk.copy(torch.full((CHUNK // 8,), 3.0))
+    with disk.passing():
+        assert array.sum() == 3 * CHUNK // 8
+        limit = time.monotonic() + 10
+        while held() > before and time.monotonic() < limit:
+            time.sleep(0.001)
+        assert held() == before
+        with pytest.raises(ZeroDivisionError), disk.passing():
+            raise ZeroDivisionError
+        assert array.sum() == 3 * CHUNK // 8
+    assert held() == before and threading.active_count() == threads
 
 
 def test_small_ones_are_as_any_others() -> None:

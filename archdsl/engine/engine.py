@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from archdsl.diagnostics import ArchError, Diagnostic
-from archdsl.engine import choices
+from archdsl.engine import choices, malloc
 from archdsl.engine.backend import WORDS, Given, Ready
 from archdsl.engine.backends import chosen
 from archdsl.engine.cpu import resized
@@ -102,6 +102,7 @@ class Engine:
         self._bare = self._names == ["out"]  # as the module: a tensor, or tensors by name
         with torch.no_grad():
             first.warm(example)
+        malloc.trim()
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:
         """What the model gives for a batch. Raises ArchError for one that it can't take (A406 to A408)."""
@@ -186,7 +187,9 @@ class Engine:
             raise _error(
                 "A406", f"{self.name} can't take {written(shape[1:])}: {error.message}", error.hint
             ) from None
-        return self._backend.ready(network, shape[0])
+        made = self._backend.ready(network, shape[0])
+        malloc.trim()
+        return made
 
     # ---- what is refused ----
 

@@ -34,3 +34,11 @@ def keep(largest: int) -> bool:
     mallopt(_TRIM_THRESHOLD, min(4 * largest, _MOST))
     _kept = largest
     return True
+
+
+def trim() -> None:
+    """Give back what is free between blocks in use: of large blocks that came and went, as much as of those in use."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, TypeError, AttributeError):  # no glibc
+        pass

@@ -9,6 +9,9 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import numpy as np
@@ -19,6 +22,9 @@ LEAST = 2**14
 
 CHUNK = 2**24
 """Bytes of the file that are mapped at once; a larger tensor gets as many as it needs."""
+
+EVERY = 0.05
+"""Seconds after which what was read is let go."""
 
 _ALIGNED = 64
 _WRITTEN = 2**16
@@ -53,6 +59,27 @@ class OnDisk:
         """Take everything from memory; what is read again comes back."""
         for each in self.maps:
             each.madvise(mmap.MADV_DONTNEED)
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """While somebody reads it all, once, let it go again and again: it is never there as a whole."""
+        if not self.maps:
+            yield
+            return
+        done = threading.Event()
+
+        def often() -> None:
+            while not done.wait(EVERY):
+                self.let_go()
+
+        other = threading.Thread(target=often, daemon=True)
+        other.start()
+        try:
+            yield
+        finally:
+            done.set()
+            other.join()
+            self.let_go()
 
     def _written(self, array: Any) -> Any:
         """Through the file and not through its pages in memory: each would be asked for by itself, and a disk that is full

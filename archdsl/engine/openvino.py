@@ -60,7 +60,7 @@ class OpenVino:
         images, streams = (batch, 1) if slices is None else (slices.images, slices.lanes)
         graph = Graph(
             lambda: graph_of(network, self.weights, images, self.example, channels_last=self.channels_last),
-            self.weights.disk.let_go,
+            self.weights.disk,
             _settings(self.dtype, self.threads, streams),
             self.example,
             self.channels_last,

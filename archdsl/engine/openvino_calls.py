@@ -16,6 +16,7 @@ import torch
 
 from archdsl.engine import malloc
 from archdsl.engine.backend import refusal
+from archdsl.engine.on_disk import OnDisk
 from archdsl.engine.report import Row
 from archdsl.engine.slices import Slices
 from archdsl.engine.winograd import HALVED
@@ -28,18 +29,17 @@ SMALL = 2**16
 
 
 class Graph:
-    """A graph, compiled. make: it anew, since what was compiled needs it no more; packed: called when its constants are
-    not needed either. came: the dtype of images and outputs; shapes: of the outputs."""
+    """A graph, compiled. make: it anew, since what was compiled needs it no more; kept: where its constants lie. came: the dtype of images and outputs; shapes: of the outputs."""
 
     def __init__(
         self,
         make: Callable[[], Any],
-        packed: Callable[[], None],
+        kept: OnDisk,
         settings: dict[str, Any],
         came: torch.dtype,
         channels_last: bool,
     ) -> None:
-        self.make, self.packed, self.settings = make, packed, settings
+        self.make, self.kept, self.settings = make, kept, settings
         self.came, self.channels_last = came, channels_last
         made = make()
         self.shapes = [tuple(output.shape) for output in made.model.outputs]
@@ -69,13 +69,13 @@ class Graph:
         return tuple(found)
 
     def _compiled(self, model: Any, **more: Any) -> Any:
-        try:
-            return _core().compile_model(model, "CPU", self.settings | more)
-        except RuntimeError as error:
-            said = " ".join(str(error).split()[-40:])
-            raise refusal("OpenVINO can't compile the network", 'backend="onednn" runs it', said) from None
-        finally:
-            self.packed()
+        malloc.trim()
+        with self.kept.passing():
+            try:
+                return _core().compile_model(model, "CPU", self.settings | more)
+            except RuntimeError as error:
+                said = " ".join(str(error).split()[-40:])
+                raise refusal("OpenVINO can't compile the network", 'backend="onednn" runs it', said) from None
 
 
 @dataclass(slots=True)
