@@ -79,24 +79,53 @@ class Graph:
 
 
 @dataclass(slots=True)
-class _Request:
-    """One call at a time. outputs: where it writes those that are small; None for a large one, which gets a new
-    tensor each time. at: where the image lay that it was told of last."""
+class _Call:
+    """What a call needs, one at a time. requests: of OpenVINO's, each of which runs one slice at a time. outputs: where it
+    writes those that are small; None for a large one, which gets a new tensor each time. written, images: what OpenVINO
+    is told of them, slice by slice; at: where the images lay that it was told of last."""
 
-    made: Any
+    requests: list[Any]
     outputs: tuple[torch.Tensor | None, ...]
+    written: list[list[Any]] = field(default_factory=list)
+    images: list[Any] = field(default_factory=list)
     at: int = 0
 
 
-class Whole:
+class _Calls:
+    """What calls need is kept for the next when they are over. shapes: of the outputs, for a whole batch."""
+
+    def __init__(self, graph: Graph, shapes: Sequence[tuple[int, ...]], number: int) -> None:
+        self.graph, self.shapes, self.number = graph, shapes, number
+        malloc.keep(max(map(prod, shapes)) * graph.came.itemsize)  # what torch makes anew for each call
+        self.free: deque[_Call] = deque([self.another()], KEPT)
+
+    def taken(self) -> _Call:
+        try:
+            return self.free.pop()
+        except IndexError:  # all are in use
+            return self.another()
+
+    def given(self, call: _Call, outputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """The outputs of a call that is over, as the caller gets them."""
+        found = tuple([output if own is None else own.clone() for output, own in zip(outputs, call.outputs, strict=True)])
+        self.free.append(call)
+        return found
+
+    def new(self, index: int) -> torch.Tensor:
+        return torch.empty(self.shapes[index], dtype=self.graph.came)
+
+    def another(self) -> _Call:
+        made = [self.graph.compiled.create_infer_request() for _ in range(self.number)]
+        return _Call(made, _small(self.shapes, self.graph.came))
+
+
+class Whole(_Calls):
     """See `Ready`."""
 
     slices = None
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        malloc.keep(max(map(prod, graph.shapes)) * graph.came.itemsize)  # what torch makes anew for each call
-        self.free: deque[_Request] = deque([self._request()], KEPT)
+        super().__init__(graph, graph.shapes, 1)
 
     def warm(self, x: torch.Tensor) -> None:
         """OpenVINO has settled when it has compiled; where outputs are large, malloc takes a few calls to."""
@@ -107,100 +136,78 @@ class Whole:
     def run(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The image is read where torch has it. Little is done in Python, whose code is no longer in the caches after a
         network: OpenVINO is told where the image lies only when that changes."""
-        try:
-            request = self.free.pop()
-        except IndexError:  # all are in use
-            request = self._request()
+        call = self.taken()
+        (request,) = call.requests
         x = self.graph.laid(x)
-        if request.at != x.data_ptr():
-            request.made.set_input_tensor(0, lying(x))
-            request.at = x.data_ptr()
-        outputs = [self._large(request, index) if own is None else own for index, own in enumerate(request.outputs)]
-        request.made.infer(None, True, True)
-        found = tuple([output if own is None else own.clone() for output, own in zip(outputs, request.outputs, strict=True)])
-        self.free.append(request)
-        return found
+        if call.at != x.data_ptr():
+            request.set_input_tensor(0, lying(x))
+            call.at = x.data_ptr()
+        outputs = [self._large(request, index) if own is None else own for index, own in enumerate(call.outputs)]
+        request.infer(None, True, True)
+        return self.given(call, outputs)
 
     def rows(self, x: torch.Tensor, runs: int) -> tuple[Row, ...]:
         return self.graph.rows(x, runs)
 
-    def _large(self, request: _Request, index: int) -> torch.Tensor:
-        output = torch.empty(self.graph.shapes[index], dtype=self.graph.came)
-        request.made.set_output_tensor(index, lying(output))
+    def another(self) -> _Call:
+        call = super().another()
+        for index, own in enumerate(call.outputs):
+            if own is not None:
+                call.requests[0].set_output_tensor(index, lying(own))
+        return call
+
+    def _large(self, request: Any, index: int) -> torch.Tensor:
+        output = self.new(index)
+        request.set_output_tensor(index, lying(output))
         return output
 
-    def _request(self) -> _Request:
-        made = self.graph.compiled.create_infer_request()
-        outputs = _small(self.graph.shapes, self.graph.came)
-        for index, own in enumerate(outputs):
-            if own is not None:
-                made.set_output_tensor(index, lying(own))
-        return _Request(made, outputs)
 
-
-@dataclass(slots=True)
-class _Lanes:
-    """One call at a time. made: two requests for each stream: while one is given the next slice, it runs the other.
-    outputs, at: as of a request; images, written: what OpenVINO is told of them, slice by slice."""
-
-    made: list[Any]
-    outputs: tuple[torch.Tensor | None, ...]
-    written: list[list[Any]]
-    images: list[Any] = field(default_factory=list)
-    at: int = 0
-
-
-class InSlices:
-    """See `Ready`. graph: of one slice, compiled with as many streams as slices run at once."""
+class InSlices(_Calls):
+    """See `Ready`. graph: of one slice, compiled with as many streams as slices run at once, each of which has two requests:
+    while one is given the next slice, it runs the other."""
 
     def __init__(self, graph: Graph, slices: Slices) -> None:
-        self.graph, self.slices = graph, slices
-        self.shapes = [(slices.images * slices.number, *shape[1:]) for shape in graph.shapes]
-        malloc.keep(max(map(prod, self.shapes)) * graph.came.itemsize)
-        self.free: deque[_Lanes] = deque([self._lanes()], KEPT)
+        self.slices = slices
+        shapes = [(slices.images * slices.number, *shape[1:]) for shape in graph.shapes]
+        super().__init__(graph, shapes, min(2 * slices.lanes, slices.number))
 
     def warm(self, x: torch.Tensor) -> None:
         """Nothing: OpenVINO has settled when it has compiled."""
 
     def run(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Each slice is read and written where it lies in the batch."""
-        try:
-            lanes = self.free.pop()
-        except IndexError:  # all are in use
-            lanes = self._lanes()
+        call = self.taken()
         x = self.graph.laid(x)
-        if lanes.at != x.data_ptr():
-            lanes.images = self._parts(x)
-            lanes.at = x.data_ptr()
-        outputs = list(lanes.outputs)
-        for index, own in enumerate(outputs):
-            if own is None:
-                outputs[index] = torch.empty(self.shapes[index], dtype=self.graph.came)
-                lanes.written[index] = self._parts(outputs[index])
+        if call.at != x.data_ptr():
+            call.images = self._parts(x)
+            call.at = x.data_ptr()
+        outputs = [self._large(call, index) if own is None else own for index, own in enumerate(call.outputs)]
         try:
-            for number, image in enumerate(lanes.images):
-                request = lanes.made[number % len(lanes.made)]
+            for number, image in enumerate(call.images):
+                request = call.requests[number % self.number]
                 request.wait()
-                for index, parts in enumerate(lanes.written):
+                for index, parts in enumerate(call.written):
                     request.set_output_tensor(index, parts[number])
                 request.set_input_tensor(0, image)
                 request.start_async()
         finally:  # only here are the tensors kept alive
-            for request in lanes.made:
+            for request in call.requests:
                 request.wait()
-        found = tuple([out if own is None else own.clone() for out, own in zip(outputs, lanes.outputs, strict=True)])
-        self.free.append(lanes)
-        return found
+        return self.given(call, outputs)
 
     def rows(self, x: torch.Tensor, runs: int) -> tuple[Row, ...]:
         """Of one slice that runs alone."""
         return self.slices.rows(self.graph.rows(x[: self.slices.images], runs))
 
-    def _lanes(self) -> _Lanes:
-        count = min(2 * self.slices.lanes, self.slices.number)
-        outputs = _small(self.shapes, self.graph.came)
-        written = [[] if own is None else self._parts(own) for own in outputs]
-        return _Lanes([self.graph.compiled.create_infer_request() for _ in range(count)], outputs, written)
+    def another(self) -> _Call:
+        call = super().another()
+        call.written = [[] if own is None else self._parts(own) for own in call.outputs]
+        return call
+
+    def _large(self, call: _Call, index: int) -> torch.Tensor:
+        output = self.new(index)
+        call.written[index] = self._parts(output)
+        return output
 
     def _parts(self, tensor: torch.Tensor) -> list[Any]:
         return [lying(tensor[start : start + self.slices.images]) for start in self.slices.starts]

@@ -83,9 +83,9 @@ def loose_number(place: Place) -> Diagnostic | None:
         return error("A001", f"{what}: `{text}`", place.span(), "a blank before it", f"write `{text}`",
                      Fix(place.gap(), by, f"write `{text}`"))  # fmt: skip
 
+    if whole and "channels" in fields and sized == ("kernel" in fields):
+        return joined("-", "a width stands after a `-`, without a blank")
     if sized and whole and "kernel" in fields:
-        if "channels" in fields:
-            return joined("-", "a width stands after a `-`, without a blank")
         return joined("/", "a stride stands after a `/`, without a blank")
     if not sized and "kernel" in fields and "." not in number:
         if goes_on or "channels" not in fields:
@@ -94,8 +94,6 @@ def loose_number(place: Place) -> Diagnostic | None:
         text = f"{name}{number}-64" if kernel else f"{name}3-{number}"
         return error("A001", "a kernel and a width are written straight after the name", place.span(),
                      "the kernel, or the width?", f"write both: `{text}`")  # fmt: skip
-    if not sized and whole and "channels" in fields:
-        return joined("-", "a width stands after a `-`, without a blank")
     if not sized and layer is not None and layer.positional and "x" not in number:
         span, text = Span(place.source, place.gap().start, place.span().stop), f"({number})"
         return error("A001", f"an argument stands in parentheses: `{name}{text}`", place.span(), "not in parentheses",
