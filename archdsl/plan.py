@@ -12,6 +12,7 @@ done.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
@@ -337,7 +338,7 @@ class _Planner:
         offsets: dict[int, int] = {}
         arena = -1
         for order in _ORDERS:
-            tried, size = _packed(dict(sorted(spans.items(), key=order)), steps)
+            tried, size = _packed(dict(sorted(spans.items(), key=order)))
             if arena < 0 or size < arena:
                 offsets, arena = tried, size
             if arena == most:
@@ -400,24 +401,23 @@ _ORDERS: tuple[Callable[[tuple[int, Span]], Any], ...] = (
 )
 
 
-def _packed(spans: dict[int, Span], steps: int) -> tuple[dict[int, int], int]:
+def _packed(spans: dict[int, Span]) -> tuple[dict[int, int], int]:
     """Offsets, and the size of the whole: one after another, each as low as those before it allow that are
     needed at the same time."""
-    at: list[list[tuple[int, int]]] = [
-        [] for _ in range(steps)
-    ]  # of each step: (offset, end) of what is placed
+    placed: list[tuple[int, int, int, int]] = []  # (offset, end, first, last), by offset
     offsets: dict[int, int] = {}
     arena = 0
     for key, (size, first, last) in spans.items():
         offset = 0
-        for low, high in sorted({piece for step in at[first : last + 1] for piece in step}):
+        for low, high, begun, ended in placed:
+            if begun > last or ended < first:
+                continue
             if low - offset >= size:
                 break
             offset = max(offset, high)
         offsets[key] = offset
         arena = max(arena, offset + size)
-        for step in at[first : last + 1]:
-            step.append((offset, offset + size))
+        insort(placed, (offset, offset + size, first, last))
     return offsets, arena
 
 

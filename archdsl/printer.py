@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import chain
+from itertools import count as counted
 from pathlib import PurePath
 
 from archdsl.lower import Body, Member, Program, Statement, identifiers, lower
@@ -187,6 +189,7 @@ class _Forward:
         names = identifiers([*self.labels.values(), *heads], printed.body.input_names)
         self.variables = dict(zip(self.labels, names, strict=False))
         self.heads = dict(zip(heads, names[len(self.labels) :], strict=True))
+        self.reserved = set(names)
         self.text: dict[int, str] = {}
         self.atom: dict[int, bool] = {}
         self.inlined: dict[int, set[int]] = {}
@@ -282,24 +285,24 @@ class _Forward:
             return label
         if statement.aux:
             return self.heads[statement.member or ""]
-        reserved = {*self.variables.values(), *self.heads.values()}
         operands = statement.operands
         if statement.loop:  # what the loop passes along is read until its last round
             last = {**last, **dict.fromkeys(operands[1:], position + 1)}
             operands = operands[:1] if operands[0] not in operands[1:] else ()
         for operand in operands:
             name = self.text.get(operand, "")
-            if holders.get(name) == operand and last.get(operand, -1) <= position and name not in reserved:
+            if holders.get(name) == operand and last.get(operand, -1) <= position and name not in self.reserved:
                 return name
         return self._free(position, last, holders)
 
     def _free(self, position: int, last: dict[int, int], holders: dict[str, int]) -> str:
         """The first variable whose tensor nobody reads from here on."""
-        reserved = {*self.variables.values(), *self.heads.values()}
-        for name in ("x", "y", "z", "u", "v", "w", *(f"y{i}" for i in range(1, 10_000))):
-            if name not in reserved and (name not in holders or last.get(holders[name], -1) <= position):
-                return name
-        raise AssertionError("no variable is free")
+        names = chain("xyzuvw", (f"y{i}" for i in counted(1)))
+        return next(
+            name
+            for name in names
+            if name not in self.reserved and (name not in holders or last.get(holders[name], -1) <= position)
+        )
 
     def _expression(self, statement: Statement) -> tuple[str, bool]:
         """A statement's right side, and whether it needs parentheses inside another."""
@@ -310,8 +313,8 @@ class _Forward:
                 template = "{0}"
             elif argument != "True":
                 template = f"{template} if self.{statement.switch[0]} else {{0}}"
-        for absent in self.printed.shared.absent:
-            template = re.sub(rf"self\.{absent}\((\{{[01]\}})\)", r"\1", template)
+        absent = self.printed.shared.absent
+        template = re.sub(r"self\.(\w+)\((\{[01]\})\)", lambda m: m[2] if m[1] in absent else m[0], template)
         operands = []
         called = re.search(r"\(\{|\[\{|, \{", template) is not None and not statement.infix
         for operand in statement.operands:
