@@ -768,10 +768,11 @@ CODES: dict[str, Code] = {
         """
         `archdsl.optimize` starts from the network that a model was built from, not from its modules. Only
         what `archdsl.build` returns carries one: also copied, pickled, wrapped by torch, with other
-        weights in it, or with another classifier by `archdsl.replace_head`. Layers that were exchanged by
-        hand are not seen there.
+        weights in it, or with another classifier by `archdsl.replace_head`. A layer that was exchanged by
+        hand, another `eps` or padding, a hook: an engine would compute without them, so such a model is
+        refused.
 
-        Build the model from its spec, and load the weights into it.
+        Build the model from its spec, and load the weights into it. Change what is computed in the spec.
         """,
     ),
     "A405": _code(

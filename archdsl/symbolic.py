@@ -17,7 +17,7 @@ complete: two sizes that are equal for every H can still differ here, but two th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -376,6 +376,36 @@ def substitute(size: Dim, values: Mapping[str, Dim]) -> Dim:
                 product = product * value
         total = total + product
     return total
+
+
+def solved(shape: Sequence[Dim], sizes: Sequence[int]) -> dict[str, int] | None:
+    """What the symbols of a shape stand for where it has these sizes; None where it can't have them, or where that takes
+    more than one unknown at a time.
+
+    >>> H = symbol("H")
+    >>> solved((3, 16 * H, H + 1), (3, 64, 5)), solved((3, 16 * H), (3, 65))
+    ({'H': 4}, None)
+    """
+    values: dict[str, int] = {}
+    for _ in shape:  # what one side tells may be what another one lacks
+        for side, size in zip(shape, sizes, strict=True):
+            values |= _solved(substitute(side, values), size)
+    if any(substitute(side, values) != size for side, size in zip(shape, sizes, strict=True)):
+        return None
+    return values
+
+
+def _solved(side: Dim, size: int) -> dict[str, int]:
+    """Of `4*H + 1`: H, if there is one."""
+    if isinstance(side, int):
+        return {}
+    terms = dict(side._terms)
+    rest = size - terms.pop(_ONE, 0)
+    ((monomial, factor), *others) = terms.items()
+    ((atom, power), *more) = monomial
+    if others or more or power != 1 or not isinstance(atom, _Symbol) or rest % factor or rest // factor < 1:
+        return {}
+    return {atom.name: rest // factor}
 
 
 def symbols_of(size: Dim) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import gc
 import os
+import pickle
 import resource
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -277,6 +278,18 @@ def test_an_open_size() -> None:
         assert close(engine(x), model(x))
 
 
+def test_a_multiple_of_an_open_size() -> None:
+    model = archdsl.build(archdsl.loads("input 3x(4*H)x(2*H + 2)\nconv3-8; maxpool; conv3-4/2")).eval()
+    engine = optimize(model, torch.randn(1, 3, 16, 10))
+    for size in ((16, 10), (24, 14)):
+        x = torch.randn(2, 3, *size)
+        assert close(engine(x), model(x))
+    for size in ((15, 10), (16, 12), (0, 2)):
+        with pytest.raises(archdsl.ArchError) as caught:
+            engine(torch.zeros(1, 3, *size))
+        assert caught.value.diagnostics[0].code == "A406"
+
+
 # ---- what is refused ----
 
 
@@ -316,6 +329,50 @@ def test_other_models() -> None:
         with pytest.raises(archdsl.ArchError) as caught:
             optimize(other, x)
         assert caught.value.diagnostics[0].code == code
+
+
+def _spoilt(change: Callable[[nn.Module], object]) -> nn.Module:
+    model = copy.deepcopy(small()[0])
+    change(model)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda m: setattr(m.conv1.bn, "eps", 1.0), "has eps=1.0 in conv1.bn, and its spec says 1e-05"),
+        (lambda m: setattr(m.conv1.conv, "padding", (0, 0)), "has padding=(0, 0) in conv1.conv"),
+        (lambda m: setattr(m, "another", nn.GELU().eval()), "has a layer another, which its spec has not"),
+        (lambda m: setattr(m, "relu1", nn.GELU().eval()), "has GELU for relu1, and its spec says ReLU"),
+        (lambda m: m.conv1.register_forward_hook(lambda *_: None), "has a hook on conv1"),
+        (lambda m: m.register_forward_pre_hook(lambda *_: None), "has a hook on the model"),
+        (lambda m: setattr(m, "forward", torch.zeros_like), "has another forward for the model"),
+    ],
+    ids=["eps", "padding", "more", "exchanged", "hook", "hook before", "forward"],
+)
+def test_models_that_compute_something_else(change: Callable[[nn.Module], object], says: str) -> None:
+    model, x = _spoilt(change), small()[1]
+    with pytest.raises(archdsl.ArchError) as caught:
+        optimize(model, x)
+    assert caught.value.diagnostics[0].code == "A404" and says in caught.value.diagnostics[0].message
+
+
+def test_what_training_alone_depends_on_may_differ() -> None:
+    model, x = _spoilt(lambda m: setattr(m.conv1.bn, "momentum", 0.01)), small()[1]
+    assert close(optimize(model, x)(x), model(x))
+
+
+def test_what_is_no_tensor() -> None:
+    model, x = small()
+    for wrong in (None, tuple(x.shape), x.numpy()):
+        with pytest.raises(TypeError, match=r"torch\.Tensor, not"):
+            optimize(model, wrong)
+    engine = optimize(model, x)
+    with pytest.raises(TypeError, match=r"torch\.Tensor, not numpy\.ndarray"):
+        engine(x.numpy())
+    for copied in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"archdsl\.optimize"):
+            copied(engine)
 
 
 def test_models_that_torch_wraps_and_new_classifiers() -> None:

@@ -256,7 +256,8 @@ def test_images_wherever_they_lie(backend: str, dtype: torch.dtype) -> None:
     first, second = (torch.randn_like(example) for _ in range(2))
     wider = torch.randn(9, *example.shape[1:], dtype=dtype)
     turned = torch.randn(8, *x.shape[:0:-1], dtype=dtype).permute(0, 3, 2, 1)
-    for image in (first, second, first, wider[1:], turned, wider[:8], second):
+    negative = torch._neg_view(torch.randn_like(example))
+    for image in (first, second, first, wider[1:], turned, wider[:8], negative, second):
         for _ in range(2):
             assert close(engine(image).float(), model(image.float()), 1e-4 if dtype == torch.float32 else 2e-2)
             image.add_(0.5)  # others in the same place

@@ -16,7 +16,7 @@ from archdsl.ops.base import Shape
 from archdsl.passes import fused, named
 from archdsl.passes._draft import Accepts
 from archdsl.passes._kernel import CONVOLUTIONS, Kernel, Other
-from archdsl.symbolic import Dim, known, substitute
+from archdsl.symbolic import Dim, known, solved, substitute
 
 PASSES = named(("remove", "pads", "fold", "activations", "residuals", "siblings"))
 
@@ -48,9 +48,7 @@ def resized(network: Network, image: Shape) -> Network:
     """A network, fused or not, with another size of the image. Raises ShapeError where a layer refuses it."""
     if network.input == image:
         return network
-    values = {
-        str(side): _int(size) for side, size in zip(network.input, image, strict=True) if not known(side)
-    }
+    values = solved(network.input, [_int(size) for size in image]) or {}
     shapes: list[Shape] = [image]
     nodes = [replace(network.nodes[0], shape=image)]
     for node in network.nodes[1:]:

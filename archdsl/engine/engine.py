@@ -6,13 +6,14 @@ import threading
 import time
 from collections import OrderedDict
 from statistics import median
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
 
 from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.engine import choices, malloc
+from archdsl.engine.as_built import change
 from archdsl.engine.backend import WORDS, Given, Ready
 from archdsl.engine.backends import chosen
 from archdsl.engine.cpu import resized
@@ -21,9 +22,9 @@ from archdsl.engine.report import Report
 from archdsl.engine.slices import Slices
 from archdsl.live import network_of, unwrapped
 from archdsl.network import Network
-from archdsl.ops.base import Shape, ShapeError, written
+from archdsl.ops.base import ShapeError, written
 from archdsl.plan import Plan, plan
-from archdsl.symbolic import known, substitute
+from archdsl.symbolic import solved
 
 PLANS = 8
 """Plans that an engine keeps, one for each size it was called with; the one unused longest goes first."""
@@ -50,7 +51,7 @@ def optimize(
     asked, openvino if it is installed and has all layers, otherwise onednn.
 
     Raises ArchError: the model or the example is none that an engine can be made of (A404 to A408), or the
-    backend that was asked for is not installed (A401) or can't run it (A411).
+    backend that was asked for is not installed (A401) or can't run it (A411). TypeError for an example that is no tensor.
     """
     return Engine(model, example, dtype, backend)
 
@@ -72,6 +73,8 @@ class Engine:
         dtype: torch.dtype | None = None,
         backend: str | None = None,
     ) -> None:
+        if not isinstance(example, torch.Tensor):
+            raise _no_tensor("the example", example)
         network = network_of(model)
         if network is None:
             raise _error(
@@ -80,13 +83,15 @@ class Engine:
                 "make it with archdsl.build(archdsl.load(...)), and load its weights into that",
             )
         model = unwrapped(model)
-        if any(module.training for module in model.modules()):
-            raise _error("A405", f"{network.name} is in training mode", "call model.eval() first")
+        training = next((name for name, module in model.named_modules() if module.training), None)
+        if training is not None:
+            which = f"{network.name}'s {training}" if training else network.name
+            raise _error("A405", f"{which} is in training mode", "call model.eval() first")
         state = model.state_dict()
         self.name = network.name
         self.came, self.device = example.dtype, example.device
         self.dtype = _dtype_of(state, example.dtype) if dtype is None else dtype
-        self._check_made_for(network, state, example)
+        self._check_made_for(network, model, state, example)
         self.given = network.input
         self._check_size(example)
         self._shape = shape = tuple(example.shape)
@@ -147,12 +152,17 @@ class Engine:
             title += f"\n{ready.slices}"
         return Report(title, ready.rows(x, runs), median(seconds[2:]))
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an engine can't be copied or pickled: make one of the model, by archdsl.optimize")
+
     def __repr__(self) -> str:
         return f"Engine({self.name!r}, {written(self._shape)}, {WORDS[self.dtype]})"
 
     # ---- plans ----
 
     def _ready_for(self, x: torch.Tensor) -> Ready:
+        if not isinstance(x, torch.Tensor):
+            raise _no_tensor("a batch of images", x)
         if x.dtype != self.came:
             raise _error(
                 "A407",
@@ -193,7 +203,7 @@ class Engine:
 
     # ---- what is refused ----
 
-    def _check_made_for(self, network: Network, state: dict[str, Any], example: torch.Tensor) -> None:
+    def _check_made_for(self, network: Network, model: nn.Module, state: dict[str, Any], example: torch.Tensor) -> None:
         for index in network.evaluated[1:]:
             node = network.nodes[index]
             for weight in node.op.weights(*(network.nodes[i].shape for i in node.inputs)):
@@ -204,6 +214,9 @@ class Engine:
                         f"{self.name} has another {node.name}.{weight.name} than its spec",
                         "layers were exchanged after archdsl built it; change the spec instead",
                     )
+        changed = change(model)
+        if changed is not None:
+            raise _error("A404", f"{self.name} {changed}", "make an engine of a model as archdsl built it; change the spec instead")
         devices = {str(value.device) for value in (*state.values(), example)}
         if len(devices) > 1 or example.device.type not in ("cpu", "cuda"):
             raise _error(
@@ -221,7 +234,7 @@ class Engine:
 
     def _check_size(self, x: torch.Tensor) -> None:
         wanted, shape = self.given, tuple(x.shape)
-        fits = len(shape) == len(wanted) + 1 and shape[0] > 0 and _fits(wanted, shape[1:])
+        fits = len(shape) == len(wanted) + 1 and min(shape) > 0 and solved(wanted, shape[1:]) is not None
         if not fits:
             raise _error(
                 "A406",
@@ -230,22 +243,16 @@ class Engine:
             )
 
 
-def _fits(wanted: Shape, size: tuple[int, ...]) -> bool:
-    values: dict[str, Any] = {}
-    for side, number in zip(wanted, size, strict=True):
-        if not known(side):
-            values.setdefault(str(side), number)
-    return all(
-        number > 0 and substitute(side, values) == number for side, number in zip(wanted, size, strict=True)
-    )
-
-
 def _dtype_of(state: dict[str, Any], otherwise: torch.dtype) -> torch.dtype:
     return next((value.dtype for value in state.values() if value.is_floating_point()), otherwise)
 
 
 def _word(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def _no_tensor(what: str, found: object) -> TypeError:
+    return TypeError(f"{what} is a torch.Tensor, not {type(found).__module__}.{type(found).__name__}")
 
 
 def _error(code: str, message: str, hint: str) -> ArchError:

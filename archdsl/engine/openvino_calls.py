@@ -49,7 +49,7 @@ class Graph:
 
     def laid(self, x: torch.Tensor) -> torch.Tensor:
         """Images as the graph reads them, without a copy where they lie so."""
-        return (x.permute(0, 2, 3, 1) if self.channels_last else x).contiguous()
+        return (x.permute(0, 2, 3, 1) if self.channels_last else x).contiguous().resolve_neg()
 
     def rows(self, x: torch.Tensor, runs: int) -> tuple[Row, ...]:
         """What OpenVINO made of the layers, timed by itself in a graph of its own that counts."""
