@@ -306,6 +306,34 @@ def test_other_wiring_is_seen() -> None:
     assert [m.theirs for m in report.matched if m.ours == "conv2.weight"] == ["three.weight"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda peer: setattr(peer.stem[0], "padding", (0, 0)),
+        lambda peer: setattr(peer.stem[1], "eps", 0.5),
+        lambda peer: setattr(peer.layer2[0].conv1, "stride", (1, 1)) or setattr(peer.layer2[0].downsample[0], "stride", (1, 1)),
+        lambda peer: peer.stem.__setitem__(2, nn.LeakyReLU(0.5)) or peer.stem[0].weight.data.neg_(),
+    ],
+    ids=["padding", "eps", "stride", "activation"],
+)
+def test_what_has_no_weights_is_told(change: Callable[[Peer], object], peer: Peer) -> None:
+    model = archdsl.build(network())
+    assert model.training and not archdsl.load_weights(model, peer).notes
+    change(peer)
+    peer.train()
+    (note,) = archdsl.load_weights(model, peer).notes
+    assert "for a random image the outputs differ by" in note
+    assert model.training and all(module.training for module in peer.modules())
+
+
+def test_outputs_that_cannot_be_compared(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, state = archdsl.build(network()), peer.state_dict()
+    for forward in (lambda x: x, lambda x: {"out": x}, lambda x: x.nope):
+        monkeypatch.setattr(peer, "forward", forward)
+        assert not archdsl.load_weights(model, peer).notes
+        assert torch.equal(model.state_dict()["fc1.weight"], state["head.weight"])
+
+
 def test_names_that_say_otherwise(peer: Peer) -> None:
     """A name that is one of ours, at another layer's place."""
     state = {k.replace("layer1.1.conv2", "unit1.0.conv1.conv"): v for k, v in peer.state_dict().items()}

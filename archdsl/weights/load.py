@@ -70,7 +70,21 @@ def load_weights(
     matched = tuple(
         Match(p.ours, p.entry.name, wanted[p.ours], p.evidence, _change(p)) for p in plan if _leaf(p.ours) != COUNTER
     )
+    if not (skipped or kept):
+        notes += _apart(model, source, network)
     return Report(read.title, matched, skipped, kept, (*read.notes, *_origin(read, network), *notes))
+
+
+def _apart(model: nn.Module, source: object, network: Network | None) -> tuple[str, ...]:
+    """Of a module that can be run. A state_dict says nothing of what has no weights."""
+    from torch import nn
+
+    from archdsl.weights.compare import difference
+
+    if network is None or not isinstance(source, nn.Module) or hasattr(source, "get_config"):
+        return ()
+    found = difference(model, source, network)
+    return () if found is None else (found,)
 
 
 def _patterns(given: str | Iterable[str]) -> tuple[str, ...]:
