@@ -116,6 +116,13 @@ def test_lints_of_texts(text, wanted):
     assert told(text) == wanted
 
 
+def test_a_softmax_with_a_label_is_not_taken_out():
+    """Something may read it."""
+    for label, fixed in (("", True), (" as a", False)):
+        (found,) = api.check(Source("<text>", f"input 3x8x8\ngap; fc-4; softmax{label}")).diagnostics
+        assert found.code == "L110" and (found.fix is not None) == fixed
+
+
 def test_a_use_without_effect(tmp_path):
     (tmp_path / "blocks.arch").write_text("block b() { relu }\nblock c() { tanh }\n")
     path = tmp_path / "net.arch"

@@ -11,6 +11,7 @@ from archdsl.lints.facts import Facts
 
 def check(facts: Facts) -> Iterator[Diagnostic]:
     """An output that is a softmax: torch's cross_entropy, and Keras's with from_logits, take logits."""
+    labelled = {index for _, index in facts.network.taps}
     for output in facts.network.outputs:
         node = facts.nodes[output.node]
         if node.kind == "softmax":
@@ -22,5 +23,6 @@ def check(facts: Facts) -> Iterator[Diagnostic]:
                 span=node.span,
                 label="twice in training",
                 hint="leave it out: the largest logit is the largest probability",
-                fix=without(node.span, "leave the softmax out"),
+                # A label goes with its step, and something may read it.
+                fix=None if output.node in labelled else without(node.span, "leave the softmax out"),
             )
