@@ -8,12 +8,12 @@ from typing import Literal
 
 from archdsl import syntax
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
-from archdsl.names import Target, argument_names, described, match_parameters, resolve, signature
+from archdsl.names import Target, argument_names, described, exists, match_parameters, resolve, signature
 from archdsl.ops import LAYERS
 from archdsl.ops.base import Op
-from archdsl.references import Names, References, replaced
+from archdsl.references import Names, References, is_activation, replaced
 from archdsl.source import Span
-from archdsl.words import argument_word, as_step, layer_word
+from archdsl.words import INFERRED, PYTHON_VALUES, argument_word, as_step, layer_word
 
 
 class Arguments(References):
@@ -44,6 +44,7 @@ class Arguments(References):
         if translated is not None:
             self.found.append(translated)
         else:
+            given = self.replaced_arguments(layer, name, given, known, step)
             self.named_arguments(given, list(known), name, _listed(layer))
             if surplus:
                 fix = _by_place(name, layer, step, surplus)
@@ -58,17 +59,56 @@ class Arguments(References):
             field = known.get(argument.name.name) if argument.name is not None else None
             self.argument_value(argument.value, names, layered=field in layer.layers, who=(name, field))
 
+    def replaced_arguments(
+        self,
+        layer: type[Op],
+        name: str,
+        given: tuple[syntax.Argument, ...],
+        known: dict[str, str],
+        step: syntax.Step | None,
+    ) -> tuple[syntax.Argument, ...]:
+        """Arguments from elsewhere that are not said so here, and the rest: `bn=True`, and what is known without them."""
+        rest = []
+        for argument in given:
+            if argument.name is None or argument.name.name in known:
+                rest.append(argument)
+                continue
+            wrong = argument.name.name
+            known_here = wrong in INFERRED or step is not None and known.get(argument_word(wrong, list(known)) or "") in (
+                self.before_parentheses(step)
+            )
+            switched = None if known_here else _switched(argument, layer)
+            if not known_here and switched is None:
+                rest.append(argument)
+                continue
+            why = "it is what comes in" if wrong in INFERRED else "it stands before the parentheses"
+            self.report(
+                "A102",
+                f"`{name}` has no argument `{wrong}`" + (f": {why}" if known_here else ""),
+                argument.name.span,
+                label="not one of its arguments",
+                hint=f"write `{switched}`" if switched else "remove it",
+                fix=replaced(argument.span, switched, f"write `{switched}`")
+                or _removed(argument, given)
+                or (_emptied(step) if step is not None else None),
+            )
+        return tuple(rest)
+
+    def before_parentheses(self, step: syntax.Step) -> dict[str, Span]:
+        """The arguments that a step states before its parentheses, and where."""
+        target = resolve(step.head, self.module)
+        parts = {
+            "kernel": target.kernel_span if isinstance(target, Target) else None,
+            "channels": step.width.span if step.width is not None else None,
+            "stride": step.stride.span if step.stride is not None else None,
+        }
+        return {field: span for field, span in parts.items() if span is not None}
+
     def said_twice(
         self, step: syntax.Step, layer: type[Op], given: tuple[syntax.Argument, ...], known: dict[str, str]
     ) -> None:
         """`conv3-64(kernel=5)`: a part before the parentheses, and the same in them."""
-        target = resolve(step.head, self.module)
-        kernel = target.kernel_span if isinstance(target, Target) else None
-        parts: dict[str, Span | None] = {
-            "kernel": kernel,
-            "channels": step.width.span if step.width is not None else None,
-            "stride": step.stride.span if step.stride is not None else None,
-        }
+        parts = self.before_parentheses(step)
         for argument in given:
             field = known.get(argument.name.name) if argument.name is not None else None
             first = parts.get(field or "")
@@ -99,7 +139,7 @@ class Arguments(References):
         positional = [a.value.span.text for a in step.arguments if a.name is None]
         named = {a.name.name: a.value.span.text for a in step.arguments if a.name is not None}
         here = as_step(step.head.name, positional, named)
-        if here is None:
+        if here is None or not exists(here):
             return None
         span = Span(step.span.source, step.head.span.start, _end_of_arguments(step))
         if layer is None:
@@ -310,10 +350,24 @@ class Arguments(References):
 def _removed(argument: syntax.Argument, given: tuple[syntax.Argument, ...]) -> Fix | None:
     """The fix that takes an argument out, with the comma before it."""
     index = given.index(argument)
-    if index == 0:
+    if index == 0 and len(given) == 1:
         return None
+    if index == 0:
+        return Fix(Span(argument.span.source, argument.span.start, given[1].span.start), "", f"remove `{argument.span.text}`")
     span = Span(argument.span.source, given[index - 1].span.stop, argument.span.stop)
     return Fix(span, "", f"remove `{argument.span.text}`")
+
+
+def _switched(argument: syntax.Argument, layer: type[Op]) -> str | None:
+    """`bn=True` as `norm=bn`."""
+    assert argument.name is not None
+    on = PYTHON_VALUES.get(argument.value.span.text, argument.value.span.text)
+    word = argument.name.name.lower()
+    here = word if word in LAYERS else layer_word(word)
+    if here not in LAYERS or on not in ("true", "false"):
+        return None
+    field = "act" if is_activation(LAYERS[here]) else "norm" if here in ("bn", "ln", "lrn") else ""
+    return f"{field}={here if on == 'true' else 'none'}" if field in layer.layers else None
 
 
 def _emptied(step: syntax.Step) -> Fix | None:

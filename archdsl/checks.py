@@ -14,7 +14,7 @@ from archdsl import syntax
 from archdsl.arguments import Arguments
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.modules import Module
-from archdsl.names import Target, branches_of, names_in, parts_of, resolve, signature
+from archdsl.names import Target, branches_of, names_in, parts_of, resolve, said_in_parentheses, signature
 from archdsl.ops import LAYERS
 from archdsl.references import Binding, Enough, Names, replaced, without_parentheses
 from archdsl.source import Span
@@ -345,6 +345,13 @@ class _Checker(Arguments):
         before = Span(width.span.source, width.span.start - 1, width.span.stop)
         if before.text[:1] == "-":
             fix = Fix(before, "", f"remove `{before.text}`")
+            layer = target.layer if step.arguments is None and isinstance(width, syntax.Number) and text.isdigit() else None
+            named = layer is not None and f"{step.head.name}{text}"  # type: ignore[union-attr]
+            if layer is not None and "kernel" in layer.model_fields and target.kernel is None:
+                fix = Fix(before, text, f"write `{named}`")
+            elif layer is not None and step.stride is None and said_in_parentheses(layer, text):
+                inside = said_in_parentheses(layer, text)
+                fix = Fix(before, inside, f"write `{step.head.name}{inside}`")  # type: ignore[union-attr]
         if target.kind == "block":
             hint = f"its numbers stand in parentheses: {signature(target.definition)}"  # type: ignore[arg-type]
             fix = None

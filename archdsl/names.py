@@ -9,14 +9,16 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+from pydantic import ValidationError
+
 from archdsl import syntax
 from archdsl.combinators import COMBINATORS
 from archdsl.diagnostics import Diagnostic, Fix, did_you_mean
 from archdsl.modules import Module, library_names
 from archdsl.ops import LAYERS
-from archdsl.ops.base import Op
+from archdsl.ops.base import Op, ShapeError
 from archdsl.source import Span
-from archdsl.words import layer_word
+from archdsl.words import absent, layer_word, plain_name
 
 _HEAD = re.compile(r"([A-Za-z_]+?)(\d+(?:x\d+)?)$")
 
@@ -96,7 +98,7 @@ def _with_kernel(head: syntax.Name, name: str, digits: str) -> Target | Diagnost
             message=f"`{name}` has no kernel, so no digits can follow its name",
             span=span,
             label="no window to size",
-            fix=Fix(span, "", f"write `{name}`"),
+            fix=_digits_moved(span, name, digits, layer),
         )
     if len(digits) > 10 * 2 + 1:
         return Diagnostic(
@@ -108,6 +110,31 @@ def _with_kernel(head: syntax.Name, name: str, digits: str) -> Target | Diagnost
     height, _, width = digits.partition("x")
     kernel = (int(height), int(width or height))
     return Target("layer", layer, kernel, span)
+
+
+def _digits_moved(span: Span, name: str, digits: str, layer: type[Op] | None) -> Fix:
+    """`fc1000` is `fc-1000`, `upsample2` is `upsample(2)`; digits that say nothing go."""
+    text = ""
+    if span.source.text[span.stop : span.stop + 1] not in ("-", "(") and layer is not None and digits.isdigit():
+        text = f"-{digits}" if "channels" in layer.model_fields else said_in_parentheses(layer, digits)
+    return Fix(span, text, f"write `{name}{text}`")
+
+
+def said_in_parentheses(layer: type[Op], number: str) -> str:
+    """A number as a layer's argument, `(2)`; "" where it can't be one."""
+    if not layer.positional:
+        return ""
+    try:
+        layer(**{layer.positional[0]: int(number)})
+    except (ValidationError, ShapeError):
+        return ""
+    return f"({number})"
+
+
+def exists(step: str) -> bool:
+    """Whether a step that was made of words from elsewhere has a layer and an activation of the language."""
+    names = re.match(r"[a-z_]+", step), re.search(r"\bact=(\w+)", step)
+    return all(found is None or found[found.lastindex or 0] in LAYERS for found in names) or step in LAYERS
 
 
 def takes_branches(layer: type[Op]) -> bool:
@@ -127,8 +154,23 @@ def _unknown(head: syntax.Name, stem: str, digits: str, module: Module) -> Diagn
     if near is None and digits:
         near = did_you_mean(stem, windowed)
         near = near + digits if near else None
+    parted = _parted(head, module)
+    if parted is not None:
+        return _misspelt(head, parted)
+    nearest = absent(head.name)
+    if near is None and nearest is not None:
+        return _misspelt(head, None, nearest)
+    foreign = near is not None and " " not in near or plain_name(head.name) in LAYERS and head.name.lower() not in LAYERS
     near = near or did_you_mean(head.name, known)
-    hint, fix = "`archdsl layers` lists what there is", None
+    if near is not None and digits and not re.search(r"\d", near) and layer_word(head.name) is None:
+        return _misspelt(head, None, f"did you mean `{near}`?")  # the digits said something that it does not say
+    if foreign and re.match(r"\(\s*[^\s)]", head.span.source.text[head.span.stop :][:100]):
+        return _misspelt(head, None, f"did you mean `{near}`? its arguments are others")
+    return _misspelt(head, near)
+
+
+def _misspelt(head: syntax.Name, near: str | None, hint: str = "`archdsl layers` lists what there is") -> Diagnostic:
+    fix = None
     message, label = f"there is no layer or block called `{head.name}`", "not a layer, not a block"
     if near is not None and " " in near:
         hint = f"write {near}"
@@ -141,6 +183,31 @@ def _unknown(head: syntax.Name, stem: str, digits: str, module: Module) -> Diagn
                 "in lower case",
             )
     return Diagnostic(code="A101", message=message, span=head.span, label=label, hint=hint, fix=fix)
+
+
+_PARTS = re.compile(r"([a-z]+?)(\d+(?:x\d+)?)?(?:_(\d+))?(?:s(\d))?")
+
+
+def _parted(head: syntax.Name, module: Module) -> str | None:
+    """`conv3_64` and `maxpool3s2`, whose parts have other marks here; `bottleneck64`, whose number is an argument."""
+    found = _PARTS.fullmatch(head.name.lower())
+    follows = head.span.source.text[head.span.stop : head.span.stop + 1]
+    if found is None:
+        return None
+    name, kernel, width, stride = found.groups()
+    layer = LAYERS.get(name)
+    if layer is not None and (width or stride):
+        fields = {"kernel": kernel, "channels": width, "stride": stride}
+        if any(part and field not in layer.model_fields for field, part in fields.items()):
+            return None
+        if follows == "-" if width else follows == "/":
+            return None
+        return f"{name}{kernel or ''}{f'-{width}' if width else ''}{f'/{stride}' if stride else ''}"
+    block = None if width or stride or follows in ("(", "-") else module.find(name) or module.files.library_block(name)
+    if block is None or not (kernel or "").isdigit():
+        return None
+    needed = [p.tensor for p in block[0].parameters if p.default is None]
+    return f"{name}({kernel})" if needed == [False] else None
 
 
 def argument_names(layer: type[Op]) -> dict[str, str]:

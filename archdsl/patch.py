@@ -59,7 +59,7 @@ class Patch:
         if index < 0:
             return offset
         edit = self._edits[index]
-        if offset <= self._stops[index]:
+        if offset < self._stops[index]:
             return min(edit.start + offset - self._starts[index], edit.stop)
         return edit.stop + offset - self._stops[index]
 

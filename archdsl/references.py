@@ -14,7 +14,7 @@ from archdsl.ops._pointwise import Pointwise
 from archdsl.ops.base import Op
 from archdsl.source import Span
 from archdsl.values import CONSTANTS, COPY, FUNCTIONS
-from archdsl.words import PYTHON_VALUES, VALUE_WORDS, layer_word, refused_label
+from archdsl.words import FUNCTION_WORDS, PYTHON_VALUES, VALUE_WORDS, absent, layer_word, refused_label
 
 UNREAD = ("A114", "A115", "A306")
 
@@ -293,7 +293,7 @@ class References:
         if name in LAYERS and word:
             self.layer_arguments(LAYERS[name], name, expr.arguments, names, None)
             return
-        near = did_you_mean(name, [*FUNCTIONS, *(LAYERS if word else ())])
+        near = FUNCTION_WORDS.get(name.lower()) or did_you_mean(name, [*FUNCTIONS, *(LAYERS if word else ())])
         self.report(
             "A106",
             f"there is no function called `{name}`",
@@ -320,8 +320,10 @@ class References:
             choices = sorted(n for n, layer in LAYERS.items() if is_activation(layer))
         else:
             choices = [n for n in ("bn", "lrn") if n in LAYERS]
-        near = layer_word(name) or VALUE_WORDS.get(name.lower()) or did_you_mean(name, [*choices, "none"])
-        near = near if near in LAYERS or near == "none" else None
+        near = VALUE_WORDS.get(name.lower()) or layer_word(name)
+        if near is None and absent(name) is None:
+            near = did_you_mean(name, [*choices, "none"])
+        near = near if near in (choices if field == "act" else LAYERS) or near == "none" else None
         span = value.span if isinstance(value, syntax.Name) else value.function.span  # type: ignore[attr-defined]
         words = {"act": "activation", "norm": "normalization"}
         self.report(

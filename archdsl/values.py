@@ -143,6 +143,8 @@ def number(expr: syntax.Expr, scope: Scope) -> Any:
     if isinstance(value, bool) or isinstance(value, (str, tuple)):
         if isinstance(value, Word):
             raise unknown_name(expr, value, scope)
+        if isinstance(expr, syntax.CallExpr):  # no function of that name: told already
+            raise UnknownIncoming(expr.span)
         raise ValueProblem("A116", f"{shown(value)} is not a number", expr.span, "arithmetic is done with numbers only")
     return value
 

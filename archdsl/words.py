@@ -9,6 +9,8 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple
 
 LAYER_WORDS = {
     "convolution": "conv",
@@ -73,6 +75,8 @@ LAYER_WORDS = {
     "mbconvblock": "mbconv",
     "invertedresidual": "inverted",
     "shortcut": "residual",
+    "max": "`maxpool`, or `maximum [ a | b ]`",
+    "activation": "the activation's own name, as in `relu`",
     "for": "a repeat after a step, as in `conv3-64 x3`",
     "repeat": "a repeat after a step, as in `conv3-64 x3`",
     "return": "`output @label`, or nothing: the last step is the output",
@@ -82,6 +86,30 @@ LAYER_WORDS = {
     "include": '`use "path.arch"`',
 }
 """Layers and more, in lower case and without `2d` and `_`. A value with a blank is advice, not a name."""
+
+_LEAKY = "the nearest are `relu` and `prelu`, which learns its slope"
+ABSENT = {
+    "leakyrelu": _LEAKY,
+    "lrelu": _LEAKY,
+    "rrelu": _LEAKY,
+    "elu": "the nearest are `silu` and `gelu`",
+    "selu": "the nearest are `silu` and `gelu`",
+    "celu": "the nearest are `silu` and `gelu`",
+    "softplus": "the nearest are `relu` and `silu`",
+    "mish": "the nearest is `silu`",
+    "groupnorm": "the nearest are `ln` and `bn`",
+    "instancenorm": "the nearest are `ln` and `bn`",
+    "unpool": "the nearest are `upsample` and `upconv`",
+    "unpooling": "the nearest are `upsample` and `upconv`",
+    "maxunpool": "the nearest are `upsample` and `upconv`",
+    "attention": "the nearest is `se`, which weighs channels",
+    "selfattention": "the nearest is `se`, which weighs channels",
+    "multiheadattention": "the nearest is `se`, which weighs channels",
+    "lstm": "`archdsl layers` lists what there is",
+    "gru": "`archdsl layers` lists what there is",
+    "embedding": "`archdsl layers` lists what there is",
+}
+"""Layers that the language does not have, written as in LAYER_WORDS, and what comes near: no word of it is meant."""
 
 ARGUMENT_WORDS = {
     "kernel_size": ("kernel",),
@@ -130,6 +158,9 @@ ARGUMENT_WORDS = {
 }
 """Arguments elsewhere, and what they may be called here; the first that the layer has is meant."""
 
+INFERRED = frozenset({"in_channels", "in_features", "num_features", "in_planes", "inplanes", "input_shape"})
+"""Arguments elsewhere that say what comes in, which is known here."""
+
 PYTHON_VALUES = {
     "True": "true",
     "False": "false",
@@ -140,13 +171,25 @@ PYTHON_VALUES = {
 }
 """Constants as other languages write them."""
 
+FUNCTION_WORDS = {"int": "floor", "trunc": "floor", "rint": "round", "make_divisible": "round8"}
+
 VALUE_WORDS = {"linear": "none", "no": "none", "yes": "true", "off": "false", "on": "true"}
 
 
 def layer_word(name: str) -> str | None:
     """What a layer that is called so elsewhere is called here, or advice."""
-    plain = re.sub(r"[123]d(?=$|transpose)|_|layer$", "", name.lower().removeprefix("nn."))
+    plain = plain_name(name)
     return LAYER_WORDS.get(plain) or LAYER_WORDS.get(re.sub(r"\d+(x\d+)?$", "", plain))
+
+
+def absent(name: str) -> str | None:
+    """What comes near to a layer that the language does not have."""
+    return ABSENT.get(plain_name(name))
+
+
+def plain_name(name: str) -> str:
+    """A layer's name without what the frameworks put around it: `Conv2d` is conv."""
+    return re.sub(r"[123]d(?=$|transpose)|_|layer$", "", name.lower().removeprefix("nn."))
 
 
 def argument_word(name: str, known: Sequence[str]) -> str | None:
@@ -156,26 +199,65 @@ def argument_word(name: str, known: Sequence[str]) -> str | None:
 
 # ---- whole calls ----
 
-_PLAIN = {
-    "batchnorm": "bn",
-    "batchnormalization": "bn",
-    "bn": "bn",
-    "relu": "relu",
-    "relu6": "relu6",
-    "silu": "silu",
-    "gelu": "gelu",
-    "tanh": "tanh",
-    "sigmoid": "sigmoid",
-    "hardswish": "hswish",
-    "hardsigmoid": "hsigmoid",
-    "softmax": "softmax",
-    "logsoftmax": "softmax",
-    "flatten": "flatten",
-    "identity": "identity",
-    "globalaveragepooling": "gap",
-    "gap": "gap",
+
+class _Call(NamedTuple):
+    """How a call from elsewhere is written here.
+
+    here: the layer; order: what its unnamed arguments are called there; carried: those that say something here, and
+    how; an empty name stands for an argument without one. What is neither carried nor idle leaves no translation.
+    """
+
+    here: str
+    order: tuple[str, ...] = ()
+    carried: Mapping[str, str] = {}
+
+
+_BN = _Call("bn", ("num_features", "eps", "momentum"), {"eps": "eps", "epsilon": "eps", "momentum": "momentum"})
+_ACTIVATION = ("inplace",)
+_CALLS = {
+    "batchnorm": _BN,
+    "batchnormalization": _BN,
+    "bn": _BN,
+    "relu": _Call("relu", _ACTIVATION),
+    "relu6": _Call("relu6", _ACTIVATION),
+    "silu": _Call("silu", _ACTIVATION),
+    "gelu": _Call("gelu"),
+    "tanh": _Call("tanh"),
+    "sigmoid": _Call("sigmoid"),
+    "hardswish": _Call("hswish", _ACTIVATION),
+    "hardsigmoid": _Call("hsigmoid", _ACTIVATION),
+    "prelu": _Call("prelu", ("num_parameters",)),
+    "softmax": _Call("softmax", ("dim",)),
+    "logsoftmax": _Call("softmax", ("dim",)),
+    "flatten": _Call("flatten", ("start_dim", "end_dim")),
+    "identity": _Call("identity"),
+    "globalaveragepooling": _Call("gap"),
+    "gap": _Call("gap"),
+    "adaptiveavgpool": _Call("adaptiveavgpool", ("output_size",), {"output_size": ""}),
+    "adaptivemaxpool": _Call("adaptivemaxpool", ("output_size",), {"output_size": ""}),
+    "upsample": _Call("upsample", ("size", "scale_factor", "mode"), {"scale_factor": "", "mode": "mode"}),
+    "upsampling": _Call("upsample", ("size",), {"size": "", "interpolation": "mode"}),
+    "dropout": _Call("dropout", ("p",), {"p": "", "rate": "", "ratio": "", "keep_prob": ""}),
 }
-"""Calls whose arguments say nothing here: BatchNorm2d(64), ReLU(inplace=True)."""
+_IDLE = re.compile(
+    r"num_features|num_parameters|normalized_shape|in_channels|in_features|start_dim|end_dim|dim|axis|keepdims"
+    r"|device|dtype|name|input_shape|data_format|trainable|\w+_(initializer|regularizer|constraint)"
+)
+_SWITCHES = {
+    "inplace": ("true", "false"),
+    "affine": ("true",),
+    "track_running_stats": ("true",),
+    "center": ("true",),
+    "align_corners": ("false",),
+}
+"""Arguments that say nothing here with these values."""
+"""Arguments that say nothing here: sizes that are inferred, and how weights are trained and stored."""
+_OUT_OF_ONE = frozenset({"keep_prob"})
+"""Shares of what stays, where the language states what goes."""
+
+_TORCH_CONV = "in_channels out_channels kernel_size stride padding dilation groups bias".split()
+_TORCH_UPCONV = "in_channels out_channels kernel_size stride padding output_padding groups bias dilation".split()
+_KERAS_CONV = "filters kernel_size strides padding".split()
 
 
 def as_step(name: str, positional: Sequence[str], named: Mapping[str, str]) -> str | None:
@@ -187,8 +269,7 @@ def as_step(name: str, positional: Sequence[str], named: Mapping[str, str]) -> s
     ('maxpool2', 'fc-10', 'bn')
     """
     kind = re.sub(r"2d(?=$|transpose)|_", "", name.lower())
-    if kind in _PLAIN:
-        return _PLAIN[kind]
+    positional, named = [_bare(text) for text in positional], {key: _bare(text) for key, text in named.items()}
     if kind in ("conv", "convtranspose"):
         return _convolution(name, kind, positional, named)
     if kind in ("linear", "dense", "fc"):
@@ -197,48 +278,124 @@ def as_step(name: str, positional: Sequence[str], named: Mapping[str, str]) -> s
         return f"fc-{units}{act}" if _simple(units) else None
     if kind in ("maxpool", "avgpool", "maxpooling", "averagepooling"):
         return _pool("maxpool" if kind.startswith("max") else "avgpool", positional, named)
-    if kind == "adaptiveavgpool":
-        return (
-            "gap" if re.sub(r"[\s()]", "", ",".join([*positional, *named.values()])) in ("1", "1,1") else None
-        )
-    if kind == "dropout":
-        rate = _first(named, "p", "rate", "ratio") or (positional[0] if positional else None)
-        if len(positional) > 1:
-            return None
-        return f"dropout({rate})" if rate is None or re.fullmatch(r"[\w.]+", rate) else None
+    if kind == "activation":
+        word = (positional or [named.get("activation", "")])[0]
+        return layer_word(word) or plain_name(word) if _simple(word) else None
+    if kind in _CALLS:
+        return _translated(name, _CALLS[kind], positional, named)
     return None
+
+
+def _translated(name: str, call: _Call, positional: Sequence[str], named: Mapping[str, str]) -> str | None:
+    given = _by_name(call.order, positional, named)
+    if given is None:
+        return None
+    bare, arguments = [], []
+    for key, value in given.items():
+        if key not in call.carried:
+            if not _says_nothing(key, value):
+                return None
+            continue
+        if key in _OUT_OF_ONE or key == "momentum" and name == "BatchNormalization":
+            value = _out_of_one(value)
+        value = _window(value) or value
+        if not re.fullmatch(r"[\w.]+(e-?\d+)?|\d+x\d+", value):
+            return None
+        if call.carried[key]:
+            arguments.append(f"{call.carried[key]}={value}")
+        else:
+            bare.append(f"({value.replace('x', ', ')})" if re.fullmatch(r"\d+x\d+", value) else value)
+    if call.here == "adaptiveavgpool" and bare == ["1"]:
+        return "gap"
+    if call.carried and "" in call.carried.values() and not bare:
+        return None
+    said = ", ".join([*bare, *arguments])
+    return f"{call.here}({said})" if said else call.here
+
+
+def _says_nothing(key: str, value: str) -> bool:
+    return _IDLE.fullmatch(key) is not None or value.lower() in _SWITCHES.get(key, ())
+
+
+def _by_name(order: Sequence[str], positional: Sequence[str], named: Mapping[str, str]) -> dict[str, str] | None:
+    """All arguments of a call by their names there; None where there are more than it takes."""
+    if len(positional) > len(order):
+        return None
+    return {**dict(zip(order, positional, strict=False)), **named}
+
+
+def _out_of_one(share: str) -> str:
+    try:
+        return str(1 - Decimal(share))
+    except ArithmeticError:
+        return f"1 - {share}"
+
+
+def _bare(text: str) -> str:
+    """A word without the quotes that it has elsewhere."""
+    return text[1:-1].lower() if re.fullmatch(r"(['\"])\w+\1", text) else text
 
 
 def python_call(text: str) -> str | None:
     """A call within a line of Python, `self.conv1 = nn.Conv2d(3, 64, 3)`, as a step; None where that is not clear."""
-    found = re.search(r"(?:nn|layers|F|torch)\.([A-Za-z_]\w*)\((.*)\)[\s,]*(?:#.*)?$", text)
+    found = called(text)
+    if found is None or text[found.stop :].split("#")[0].strip(" ,;"):
+        return None
+    return joined_tensors(found) or as_step(found.name, *_arguments(found.inside))
+
+
+class Called(NamedTuple):
+    """A call within a line of Python. stop: just after its `)`."""
+
+    name: str
+    inside: str
+    stop: int
+
+
+def called(text: str) -> Called | None:
+    """The call of a framework's layer in a line."""
+    found = re.search(r"(?:nn|functional|layers|F|torch|tf|keras)\.([A-Za-z_]\w*)\(", text)
     if found is None:
         return None
+    depth = 1
+    for stop in range(found.end(), len(text)):
+        depth += (text[stop] in "([") - (text[stop] in ")]")
+        if not depth:
+            return Called(found[1], text[found.end() : stop], stop + 1)
+    return None
+
+
+def joined_tensors(call: Called) -> str | None:
+    """`torch.cat([a, b], dim=1)` as branches: `concat [ @a | @b ]`."""
+    found = re.fullmatch(r"[\[(]\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)+)[\s,]*[\])](?:\s*,\s*(?:(?:dim|axis)\s*=\s*)?1)?", call.inside)
+    here = layer_word(call.name) or call.name.lower()
+    if found is None or here not in ("concat", "add", "mul", "mean", "maximum"):
+        return None
+    return f"{here} [ {' | '.join(f'@{name.strip()}' for name in found[1].split(','))} ]"
+
+
+def _arguments(inside: str) -> tuple[list[str], dict[str, str]]:
+    """The arguments of a call of Python, as text: those without a name and those with one."""
     positional, named = [], {}
-    for part in re.split(r",\s*(?![^()]*\))", found[2]):
+    for part in re.split(r",\s*(?![^()\[\]]*[)\]])", inside):
         key, equals, value = part.partition("=")
         if equals:
             named[key.strip()] = value.strip()
         elif key.strip():
             positional.append(key.strip())
-    return as_step(found[1], positional, named)
+    return positional, named
 
 
 def _convolution(name: str, kind: str, positional: Sequence[str], named: Mapping[str, str]) -> str | None:
-    given = list(positional)
-    width = _first(named, "out_channels", "filters", "channels")
-    kernel = _first(named, "kernel_size", "kernel", "k")
-    torch_like = len(given) > 2 or (len(given) == 2 and kernel is not None) or "in_channels" in named or "2d" in name
-    if torch_like and given and "in_channels" not in named:
-        given.pop(0)
-    if width is None and given:
-        width = given.pop(0)
-    if kernel is None and given:
-        kernel = given.pop(0)
-    stride = _first(named, "stride", "strides") or (given.pop(0) if given else None)
-    padding = _first(named, "padding", "pad", "p") or (given.pop(0) if given else None)
-    kernel, stride = _window(kernel), _window(stride)
-    if given or not _simple(width) or kernel is None:
+    order = _order_of_convolution(name, positional, named)
+    given = None if order is None else _by_name(order, positional, named)
+    if given is None or any(key not in _OF_CONVOLUTIONS and not _IDLE.fullmatch(key) for key in given):
+        return None
+    width = _first(given, "out_channels", "filters", "channels")
+    kernel = _window(_first(given, "kernel_size", "kernel", "k"))
+    stride = _window(_first(given, "stride", "strides"))
+    padding = _first(given, "padding", "pad", "p")
+    if not _simple(width) or kernel is None:
         return None
     step = f"{'conv' if kind == 'conv' else 'upconv'}{kernel}-{width}"
     if stride not in (None, "1"):
@@ -246,7 +403,7 @@ def _convolution(name: str, kind: str, positional: Sequence[str], named: Mapping
     arguments = []
     elsewhere = name not in ("conv", "upconv")
     if padding is not None:
-        padding = padding.strip("'\"").lower()
+        padding = padding.lower()
     elif elsewhere and kind == "conv" and kernel != "1":
         padding = "0"
     half = str(int(kernel) // 2) if kernel.isdigit() else None
@@ -259,21 +416,48 @@ def _convolution(name: str, kind: str, positional: Sequence[str], named: Mapping
     ):
         arguments.append(f"p={padding}")
     for here, *there in (("groups",), ("dilation", "dilation_rate")):
-        value = _first(named, here, *there)
+        value = _first(given, here, *there)
         if value is not None and value != "1":
             arguments.append(f"{here}={value}")
-    bias = PYTHON_VALUES.get(_first(named, "bias", "use_bias") or "")
-    if bias == "false":
+    bias = _first(given, "bias", "use_bias") or ""
+    if PYTHON_VALUES.get(bias, bias) == "false":
         arguments.append("bias=false")
-    arguments += _activation(named)
+    arguments += _activation(given)
     if not all(re.fullmatch(r"\w+=\w+", argument) for argument in arguments):
         return None
     return step + (f"({', '.join(arguments)})" if arguments else "")
 
 
+def _order_of_convolution(name: str, positional: Sequence[str], named: Mapping[str, str]) -> list[str] | None:
+    """What a convolution's unnamed arguments are. `conv` alone may follow either framework: a second number that is
+    no kernel is a width after the channels that come in; where it may be both, it is not known."""
+    torch = _TORCH_UPCONV if "transpose" in name.lower() else _TORCH_CONV
+    if "2D" in name:
+        return _KERAS_CONV
+    if "2d" in name:
+        return torch
+    if "in_channels" in named:
+        return torch[1:]
+    if len(positional) < 2 or len(positional) == 2 and "kernel_size" not in named:
+        return _KERAS_CONV
+    first, second, third = [*positional, named.get("kernel_size", "")][:3]
+    if "kernel_size" in named or not second.isdigit() or int(second) > _LARGEST_KERNEL:
+        return torch
+    if first.isdigit() and int(first) > int(second) and third.isdigit() and int(third) <= int(second) % 2 * int(second):
+        return _KERAS_CONV
+    return None
+
+
+_LARGEST_KERNEL = 11
+_OF_CONVOLUTIONS = frozenset(
+    "out_channels filters channels kernel_size kernel k stride strides padding pad p groups dilation dilation_rate bias "
+    "use_bias activation".split()
+)
+
+
 def _activation(named: Mapping[str, str]) -> list[str]:
     """`act=relu` of Keras's activation='relu'."""
-    word = named.get("activation", "").strip("'\"").lower().replace("_", "")
+    word = named.get("activation", "").lower().replace("_", "")
     if not word or word in ("linear", "none"):
         return []
     return [f"act={LAYER_WORDS.get(word, word)}"]
@@ -293,7 +477,7 @@ def _pool(here: str, positional: Sequence[str], named: Mapping[str, str]) -> str
         step += f"/{stride}"
     arguments = []
     if padding not in (None, "0"):
-        arguments.append(f"p={padding.strip(chr(39) + chr(34)).lower()}")  # type: ignore[union-attr]
+        arguments.append(f"p={padding.lower()}")  # type: ignore[union-attr]
     if PYTHON_VALUES.get(named.get("ceil_mode", "")) == "true":
         arguments.append("ceil=true")
     if not all(re.fullmatch(r"\w+=\w+", argument) for argument in arguments):

@@ -24,11 +24,13 @@ from archdsl import api, live
 from archdsl.codes import CODES
 from archdsl.diagnostics import ArchError, Diagnostic, Fix, did_you_mean
 from archdsl.lints import LINTS
+from archdsl.modules import library_names
+from archdsl.ops import LAYERS
 from archdsl.parse import LONGEST_SOURCE
 from archdsl.render import to_text
 from archdsl.resources import specs_root
 from archdsl.source import Source, Span
-from archdsl.words import as_step, python_call
+from archdsl.words import ABSENT, LAYER_WORDS, as_step, python_call
 
 ERRORS = Path(__file__).resolve().parent / "errors"
 FIRST_TIME = sorted((ERRORS / "first_time").glob("*.arch"))
@@ -513,13 +515,30 @@ def test_did_you_mean(wrong: str, known: list[str], right: str | None) -> None:
         ("nn.MaxPool2d(2)  # halve", "maxpool2"),
         ("nn.AvgPool2d(7)", "avgpool7"),
         ("nn.AdaptiveAvgPool2d((1, 1))", "gap"),
-        ("nn.AdaptiveAvgPool2d((7, 7))", None),
+        ("nn.AdaptiveAvgPool2d((7, 7))", "adaptiveavgpool(7)"),
+        ("nn.AdaptiveAvgPool2d((7, 5))", "adaptiveavgpool((7, 5))"),
+        ("nn.Conv2d(3, 128, 3, 1, 1, 1, 1, False)", "conv3-128(bias=false)"),
+        ("nn.Conv2d(3, 64, 3, padding=1, padding_mode='reflect')", None),
+        ("nn.Conv2d(3, 64, 3);", "conv3-64(p=0)"),
+        ("layers.Conv2D(64, 3, 2, 'same')", "conv3-64/2(p=same)"),
+        ("nn.Upsample(scale_factor=2, mode='bilinear')", "upsample(2, mode=bilinear)"),
+        ("nn.Upsample(scale_factor=2, mode='bilinear', align_corners=True)", None),
+        ("nn.Upsample(size=(7, 7))", None),
+        ("layers.UpSampling2D((1, 2), interpolation='nearest')", "upsample((1, 2), mode=nearest)"),
+        ("nn.PReLU()", "prelu"),
+        ("nn.LeakyReLU(0.2)", None),
+        ("nn.BatchNorm2d(64, 1e-3, momentum=0.01)", "bn(eps=1e-3, momentum=0.01)"),
+        ("nn.BatchNorm2d(64, affine=False)", None),
+        ("layers.BatchNormalization(momentum=0.99, epsilon=0.001)", "bn(momentum=0.01, eps=0.001)"),
+        ("tf.nn.dropout(keep_prob=0.8)", "dropout(0.2)"),
+        ("layers.Activation('relu')", "relu"),
         ("nn.Linear(512 * 7 * 7, 4096)", "fc-4096"),
         ("nn.BatchNorm2d(64)", "bn"),
         ("nn.ReLU(inplace=True)", "relu"),
         ("nn.Dropout(p=0.5)", "dropout(0.5)"),
         ("nn.LSTM(64, 64)", None),
         ("x = torch.cat(x, 1)", None),
+        ("nn.Conv2d(3, 64, 3); nn.ReLU()", None),
         ("nn.Conv2d(3, width * 2, 3)", None),
     ],
 )
@@ -527,6 +546,101 @@ def test_lines_of_python(line: str, step: str | None) -> None:
     assert python_call(line) == step
     if step is not None:
         assert api.loads(f"input 64x32x32\n{step}").layers
+
+
+TYPED = "arch net(classes=10) {\n  default conv(act=relu)\n  input 3x32x32\n  {}\n  flatten; fc-classes\n}\n"
+
+
+def typed(line: str) -> tuple[str, Diagnostic]:
+    """A text with one line of someone who has slipped, and the one thing that is said of it."""
+    text = TYPED.replace("{}", line)
+    (found,) = found_in(ERRORS / "typed.arch", text)
+    return text, found
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("conv(64, 3, 1, 1)", "conv3-64"),
+        ("conv(64, 3, 2)", "conv3-64/2"),
+        ("conv(3, 64, 3)", "conv3-64"),
+        ('Conv2D(64, 3, padding="same", activation="relu")', "conv3-64(p=same, act=relu)"),
+        ("Conv2D(64, 3, padding='same', use_bias=False)", "conv3-64(p=same, bias=false)"),
+        ("Dense(10, activation='relu')", "fc-10(act=relu)"),
+        ("BatchNorm2d(3, eps=1e-3, momentum=0.01)", "bn(eps=1e-3, momentum=0.01)"),
+        ("Activation('relu')", "relu"),
+        ("dropout(keep_prob=0.5)", "dropout(0.5)"),
+        ("nn.Conv2d(3, 64, 3); relu", "conv3-64(p=0); relu"),
+        ("nn.PReLU()", "prelu"),
+        ("maxpool-3/2", "maxpool3/2"),
+        ("maxpool3s2", "maxpool3/2"),
+        ("conv3_64", "conv3-64"),
+        ("conv3x3_64s2", "conv3x3-64/2"),
+        ("bottleneck64", "bottleneck(64)"),
+        ("upsample2", "upsample(2)"),
+        ("upsample-2", "upsample(2)"),
+        ("fc1000", "fc-1000"),
+        ("fc2-10", "fc-10"),
+        ("relu2", "relu"),
+        ("const w = 64", "let w = 64"),
+        ("conv3-(int(6.5))", "conv3-(floor(6.5))"),
+        ("conv3-64(act=linear)", "conv3-64(act=none)"),
+        ("conv3-64(in_channels=3)", "conv3-64"),
+        ("conv3-64(in_channels=3, p=1)", "conv3-64(p=1)"),
+        ("conv3-64(p=1, filters=64)", "conv3-64(p=1)"),
+        ("conv3(filters=64)", "conv3(channels=64)"),
+        ("conv3-64(batch_norm=true)", "conv3-64(norm=bn)"),
+        ("conv3-64(bn=True)", "conv3-64(norm=bn)"),
+        ("conv3-64(bn=False)", "conv3-64(norm=none)"),
+        ("conv3-64(relu=True)", "conv3-64(act=relu)"),
+    ],
+)
+def test_what_was_meant(line: str, meant: str) -> None:
+    text, found = typed(line)
+    assert found.fix is not None
+    mended = applied(text, found.fix)
+    assert mended == TYPED.replace("{}", meant)
+    assert [d for d in found_in(ERRORS / "typed.arch", mended) if d.severity == "error"] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "help_"),
+    [
+        ("elu", "the nearest are `silu` and `gelu`"),
+        ("mish", "the nearest is `silu`"),
+        ("LeakyReLU(0.1)", "the nearest are `relu` and `prelu`, which learns its slope"),
+        ("unpool", "the nearest are `upsample` and `upconv`"),
+        ("attention", "the nearest is `se`, which weighs channels"),
+        ("max", "write `maxpool`, or `maximum [ a | b ]`"),
+        ("inception64", "did you mean `inception`?"),
+        ("Conv2D(64, 3, padding='same', foo=1)", "did you mean `conv`? its arguments are others"),
+        ("conv3-64(act=mish)", "choose one of gelu, "),
+        ("conv(16, 6, 5)", "name it: channels, "),
+        ("nn.LeakyReLU(0.2)", "there is no layer called `LeakyReLU`; the nearest are `relu` and `prelu`"),
+        ("nn.LSTM(3, 64)", "there is no layer called `LSTM`; `archdsl layers` lists what there is"),
+        ("nn.Conv2d(3, 2 * w, 3)", "the layer is called `conv` here"),
+        ("torch.cat([a, b], dim=1)", "write `concat [ @a | @b ]`, and label those steps: `as a`"),
+    ],
+)
+def test_what_is_not_clear(line: str, help_: str) -> None:
+    """Nothing is put in its place."""
+    text = TYPED.replace("{}", line)
+    said = [d for d in found_in(ERRORS / "typed.arch", text) if d.hint.startswith(help_)]
+    assert [d.fix for d in said] == [None]
+
+
+@pytest.mark.parametrize("default", ["conv(act=r", "conv(act=r)", "maxpool(ceil=t", "maxpool(ceil=t)"])
+def test_a_default_is_told_of_once(default: str) -> None:
+    """Library blocks work under it too; what they make of it is no error of theirs."""
+    text = "arch net {\n  default " + default + "\n  input 3x32x32\n  inception(8, 8, 8, 8, 8, 8) x3\n  bottleneck(8)\n}\n"
+    (found,) = found_in(ERRORS / "typed.arch", text)
+    assert found.span is not None and found.span.line == 2
+
+
+def test_words_that_are_absent_are() -> None:
+    assert not set(ABSENT) & {*LAYERS, *LAYER_WORDS}
+    named = {word for advice in ABSENT.values() for word in re.findall(r"`(\w+)`", advice)}
+    assert len(named) >= 6 and named <= {*LAYERS, *library_names()}
 
 
 def test_calls_that_are_no_step() -> None:

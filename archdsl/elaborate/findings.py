@@ -32,7 +32,8 @@ class Findings:
         """Record a finding made inside blocks: say who called them; one inside the library is the caller's."""
         related = list(more.pop("related", ()))
         calls = frame.calls if frame is not None else ()
-        if calls and frame is not None and frame.module.is_library:
+        # A `default` that a library's block was called under stands in the author's own text, and is told of there.
+        if calls and frame is not None and frame.module.is_library and span.source is frame.module.source:
             outside = [call for call in calls if call.source is self.source] or [calls[0]]
             related.insert(0, Related(span, more.pop("label", "") or "in this step of the library's block"))
             span = outside[-1]

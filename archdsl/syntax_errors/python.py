@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 from archdsl.diagnostics import Diagnostic, Fix
+from archdsl.ops import LAYERS
+from archdsl.source import Span
 from archdsl.syntax_errors.place import Place, error, write
-from archdsl.words import python_call
+from archdsl.words import absent, called, joined_tensors, layer_word, plain_name, python_call
 
 _PYTHON = frozenset("for def class import from return while with lambda elif print".split())
 
@@ -36,14 +38,38 @@ def python(place: Place) -> Diagnostic | None:
         fix = Fix(span, "else if", "write `else if`") if first == "elif" else None
         return error("A001", f"`{first}` is Python, not a step", span, "not a word of the language", hint, fix)
     if place.text == "." and place.index == place.first + 1:
-        whole = place.span(place.first, len(place.words) - 1)
-        here = python_call(whole.text)
-        return error("A001", f"`{first}.` looks like Python: here the layers themselves are listed", place.span(),
-                     "a step has no dots", f"write `{here or 'conv3-64'}` for the layer",
-                     Fix(whole, here, f"write `{here}`") if here else None)  # fmt: skip
+        return _dotted(place, first)
+    if first in ("const", "var", "val") and place.index == place.first + 1 and place.word(place.index + 1) == "=":
+        return error("A001", "a value gets its name with `let`", place.span(place.first), "a word of another language",
+                     f"write `let {place.text} = ...`", write(place.span(place.first), "let"))  # fmt: skip
     if place.text == "=" and place.index == place.first + 1 and re.fullmatch(r"[A-Za-z_]\w*", first):
         span = place.span(place.first)
         return error("A001", f"a value gets its name with `let`: write `let {first} = ...`", place.span(),
                      "no name is given a value without `let`", f"write `let {first} = ...`; a step's label is"
                      f" written after it, `as {first}`", write(span, f"let {first}"))  # fmt: skip
     return None
+
+
+def _dotted(place: Place, first: str) -> Diagnostic:
+    """`nn.Conv2d(3, 64, 3)`: the step that it is, or at least what the layer is called."""
+    from archdsl.names import exists
+
+    whole = place.span(place.first, len(place.words) - 1)
+    call = called(whole.text)
+    if call is not None and whole.text[call.stop :].lstrip()[:1] in ("", ";", "|", "}", "]"):
+        whole = Span(whole.source, whole.start, whole.start + call.stop)
+    here, fix = python_call(whole.text), None
+    if here is not None and exists(here):
+        hint = f"write `{here}` for the layer"
+        # Which steps make the tensors that are joined, only their labels would tell.
+        fix = None if call is not None and joined_tensors(call) else Fix(whole, here, f"write `{here}`")
+        hint = hint if fix else f"write `{here}`, and label those steps: `as a`"
+    elif call is None:
+        hint = "write a layer alone, as in `conv3-64`"
+    elif (word := layer_word(call.name) or plain_name(call.name)) in LAYERS:
+        hint = f"the layer is called `{word}` here"
+    else:
+        nearest = absent(call.name) or "`archdsl layers` lists what there is"
+        hint = f"there is no layer called `{call.name}`; {nearest}"
+    return error("A001", f"`{first}.` looks like Python: here the layers themselves are listed", place.span(),
+                 "a step has no dots", hint, fix)  # fmt: skip
