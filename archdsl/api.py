@@ -132,12 +132,12 @@ def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:
     syntax_errors = [d for d in found if d.code.startswith("A0") and d.code != "A013"]
     if any(d.fix is None or d.code in ("A003", "A004") for d in syntax_errors):
         found = [d for d in found if not d.code.startswith("A2") and d.code != "A112"]
-    # A call that is rewritten as a whole needs no word within it mended first.
-    rewritten = [d.fix.span for d in found if d.fix is not None and d.code in ("A101", "A102", "A110")]
-    found = [d for d in found if d.fix is None or not any(_within(d.fix.span, span) for span in rewritten)]
     # The word at which a bracket breaks off is half typed.
     ends = [d.fix.span for d in syntax_errors if d.code == "A003" and d.fix is not None]
     found = [d for d in found if d.code[:2] != "A1" or d.span is None or d.span.at_end() not in ends]
+    # A call that is rewritten as a whole needs no word within it mended first.
+    rewritten = [d.fix.span for d in found if d.fix is not None and d.code in ("A101", "A102", "A110")]
+    found = [d for d in found if d.fix is None or not any(_within(d.fix.span, span) for span in rewritten)]
     broken = {d.span for d in syntax_errors}
     found = [d for d in found if d.code != "A114" or d.span not in broken]
     if any(d.code != "A117" and d.severity == "error" for d in found):
@@ -146,8 +146,9 @@ def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:
 
 
 def _within(part: Span, whole: Span) -> bool:
+    """Whether some text is a part of another's, and not all of it."""
     inside = part.source is whole.source and whole.start <= part.start and part.stop <= whole.stop
-    return inside and part != whole
+    return inside and part != whole and part.start < part.stop
 
 
 def _root_of(path: Path) -> Path:

@@ -8,12 +8,12 @@ from typing import Literal
 
 from archdsl import syntax
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
-from archdsl.names import Target, argument_names, described, exists, match_parameters, resolve, signature
+from archdsl.names import Target, argument_names, described, match_parameters, resolve, signature
 from archdsl.ops import LAYERS
 from archdsl.ops.base import Op
 from archdsl.references import Names, References, is_activation, replaced
 from archdsl.source import Span
-from archdsl.words import INFERRED, PYTHON_VALUES, argument_word, as_step, layer_word
+from archdsl.words import INFERRED, PYTHON_VALUES, argument_word, as_step, is_known, layer_word
 
 
 class Arguments(References):
@@ -139,7 +139,7 @@ class Arguments(References):
         positional = [a.value.span.text for a in step.arguments if a.name is None]
         named = {a.name.name: a.value.span.text for a in step.arguments if a.name is not None}
         here = as_step(step.head.name, positional, named)
-        if here is None or not exists(here):
+        if here is None or not is_known(here, LAYERS):
             return None
         span = Span(step.span.source, step.head.span.start, _end_of_arguments(step))
         if layer is None:
@@ -349,8 +349,9 @@ class Arguments(References):
 
 def _removed(argument: syntax.Argument, given: tuple[syntax.Argument, ...]) -> Fix | None:
     """The fix that takes an argument out, with the comma before it."""
-    index = given.index(argument)
-    if index == 0 and len(given) == 1:
+    # By identity: two arguments that say the same are equal.
+    index = next(i for i, one in enumerate(given) if one is argument)
+    if len(given) == 1:
         return None
     if index == 0:
         return Fix(Span(argument.span.source, argument.span.start, given[1].span.start), "", f"remove `{argument.span.text}`")

@@ -9,8 +9,6 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from pydantic import ValidationError
-
 from archdsl import syntax
 from archdsl.combinators import COMBINATORS
 from archdsl.diagnostics import Diagnostic, Fix, did_you_mean
@@ -126,15 +124,9 @@ def said_in_parentheses(layer: type[Op], number: str) -> str:
         return ""
     try:
         layer(**{layer.positional[0]: int(number)})
-    except (ValidationError, ShapeError):
+    except (ValueError, ShapeError):  # pydantic's are ValueErrors, and Python's where the digits are thousands
         return ""
     return f"({number})"
-
-
-def exists(step: str) -> bool:
-    """Whether a step that was made of words from elsewhere has a layer and an activation of the language."""
-    names = re.match(r"[a-z_]+", step), re.search(r"\bact=(\w+)", step)
-    return all(found is None or found[found.lastindex or 0] in LAYERS for found in names) or step in LAYERS
 
 
 def takes_branches(layer: type[Op]) -> bool:
@@ -151,7 +143,7 @@ def _unknown(head: syntax.Name, stem: str, digits: str, module: Module) -> Diagn
     near = layer_word(head.name) or (layer_word(stem) if digits else None)
     if near in windowed and digits and not re.search(r"[123]d", head.name.lower()):
         near = f"{near}{digits}"
-    if near is None and digits:
+    if near is None and digits and not stem.endswith("_"):
         near = did_you_mean(stem, windowed)
         near = near + digits if near else None
     parted = _parted(head, module)
@@ -160,11 +152,16 @@ def _unknown(head: syntax.Name, stem: str, digits: str, module: Module) -> Diagn
     nearest = absent(head.name)
     if near is None and nearest is not None:
         return _misspelt(head, None, nearest)
+    follows = head.span.source.text[head.span.stop : head.span.stop + 100]
     foreign = near is not None and " " not in near or plain_name(head.name) in LAYERS and head.name.lower() not in LAYERS
+    numbered = re.search(r"\d", re.sub(r"[123]d", "", head.name.lower())) is not None
     near = near or did_you_mean(head.name, known)
-    if near is not None and digits and not re.search(r"\d", near) and layer_word(head.name) is None:
+    if near is not None and numbered and not foreign and not re.search(r"\d", near):
         return _misspelt(head, None, f"did you mean `{near}`?")  # the digits said something that it does not say
-    if foreign and re.match(r"\(\s*[^\s)]", head.span.source.text[head.span.stop :][:100]):
+    layer = LAYERS.get(near or "")
+    if layer is not None and takes_branches(layer) and follows[:1] == "(":
+        return _misspelt(head, None, f"write `{near} [ a | b ]`")
+    if foreign and re.match(r"\(\s*[^\s)]", follows):
         return _misspelt(head, None, f"did you mean `{near}`? its arguments are others")
     return _misspelt(head, near)
 
@@ -185,7 +182,7 @@ def _misspelt(head: syntax.Name, near: str | None, hint: str = "`archdsl layers`
     return Diagnostic(code="A101", message=message, span=head.span, label=label, hint=hint, fix=fix)
 
 
-_PARTS = re.compile(r"([a-z]+?)(\d+(?:x\d+)?)?(?:_(\d+))?(?:s(\d))?")
+_PARTS = re.compile(r"([a-z]+?)(\d+(?:x\d+)?)?(?:_(\d{2,}))?(?:s(\d))?")
 
 
 def _parted(head: syntax.Name, module: Module) -> str | None:
@@ -199,6 +196,8 @@ def _parted(head: syntax.Name, module: Module) -> str | None:
     if layer is not None and (width or stride):
         fields = {"kernel": kernel, "channels": width, "stride": stride}
         if any(part and field not in layer.model_fields for field, part in fields.items()):
+            return None
+        if width and kernel is None and "kernel" in layer.model_fields:
             return None
         if follows == "-" if width else follows == "/":
             return None

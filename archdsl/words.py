@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -273,9 +273,7 @@ def as_step(name: str, positional: Sequence[str], named: Mapping[str, str]) -> s
     if kind in ("conv", "convtranspose"):
         return _convolution(name, kind, positional, named)
     if kind in ("linear", "dense", "fc"):
-        units = _first(named, "out_features", "units", "channels") or (positional[-1] if positional else None)
-        act = "".join(f"({one})" for one in _activation(named))
-        return f"fc-{units}{act}" if _simple(units) else None
+        return _fully_connected(kind, positional, named)
     if kind in ("maxpool", "avgpool", "maxpooling", "averagepooling"):
         return _pool("maxpool" if kind.startswith("max") else "avgpool", positional, named)
     if kind == "activation":
@@ -284,6 +282,13 @@ def as_step(name: str, positional: Sequence[str], named: Mapping[str, str]) -> s
     if kind in _CALLS:
         return _translated(name, _CALLS[kind], positional, named)
     return None
+
+
+def is_known(step: str, layers: Container[str]) -> bool:
+    """Whether the layer and the activation of a step that was made of words from elsewhere are among these."""
+    name, act = re.match(r"[a-z_]+", step), re.search(r"\bact=(\w+)", step)
+    head = name is not None and (name[0] in layers or step in layers)
+    return head and (act is None or act[1] in layers)
 
 
 def _translated(name: str, call: _Call, positional: Sequence[str], named: Mapping[str, str]) -> str | None:
@@ -314,6 +319,8 @@ def _translated(name: str, call: _Call, positional: Sequence[str], named: Mappin
 
 
 def _says_nothing(key: str, value: str) -> bool:
+    if re.fullmatch(r"\d*\.\d+", value):  # no size and no name: it was meant as something else
+        return False
     return _IDLE.fullmatch(key) is not None or value.lower() in _SWITCHES.get(key, ())
 
 
@@ -389,7 +396,9 @@ def _arguments(inside: str) -> tuple[list[str], dict[str, str]]:
 def _convolution(name: str, kind: str, positional: Sequence[str], named: Mapping[str, str]) -> str | None:
     order = _order_of_convolution(name, positional, named)
     given = None if order is None else _by_name(order, positional, named)
-    if given is None or any(key not in _OF_CONVOLUTIONS and not _IDLE.fullmatch(key) for key in given):
+    if given is None or any(
+        key not in _OF_CONVOLUTIONS and not _says_nothing(key, value) for key, value in given.items()
+    ):
         return None
     width = _first(given, "out_channels", "filters", "channels")
     kernel = _window(_first(given, "kernel_size", "kernel", "k"))
@@ -419,13 +428,26 @@ def _convolution(name: str, kind: str, positional: Sequence[str], named: Mapping
         value = _first(given, here, *there)
         if value is not None and value != "1":
             arguments.append(f"{here}={value}")
-    bias = _first(given, "bias", "use_bias") or ""
-    if PYTHON_VALUES.get(bias, bias) == "false":
-        arguments.append("bias=false")
-    arguments += _activation(given)
+    arguments += [*_no_bias(given), *_activation(given)]
     if not all(re.fullmatch(r"\w+=\w+", argument) for argument in arguments):
         return None
     return step + (f"({', '.join(arguments)})" if arguments else "")
+
+
+def _fully_connected(kind: str, positional: Sequence[str], named: Mapping[str, str]) -> str | None:
+    keras = kind == "dense" or kind == "fc" and len(positional) < 2
+    order = ("units", "activation", "use_bias") if keras else ("in_features", "out_features", "bias")
+    given = _by_name(order, positional, named)
+    known = ("units", "out_features", "channels", "activation", "bias", "use_bias")
+    if given is None or any(key not in known and not _says_nothing(key, value) for key, value in given.items()):
+        return None
+    units = _first(given, "out_features", "units", "channels")
+    arguments = [*_no_bias(given), *_activation(given)]
+    return f"fc-{units}" + (f"({', '.join(arguments)})" if arguments else "") if _simple(units) else None
+
+
+def _no_bias(given: Mapping[str, str]) -> list[str]:
+    return ["bias=false"] if _first(given, "bias", "use_bias") in ("False", "false") else []
 
 
 def _order_of_convolution(name: str, positional: Sequence[str], named: Mapping[str, str]) -> list[str] | None:
@@ -464,13 +486,14 @@ def _activation(named: Mapping[str, str]) -> list[str]:
 
 
 def _pool(here: str, positional: Sequence[str], named: Mapping[str, str]) -> str | None:
-    given = list(positional)
-    kernel = _window(
-        _first(named, "kernel_size", "pool_size", "kernel", "k") or (given.pop(0) if given else None)
-    )
-    stride = _window(_first(named, "stride", "strides") or (given.pop(0) if given else None))
-    padding = _first(named, "padding", "p") or (given.pop(0) if given else None)
-    if kernel is None or given:
+    given = _by_name(("kernel_size", "stride", "padding"), positional, named)
+    known = ("kernel_size", "pool_size", "kernel", "k", "stride", "strides", "padding", "p", "ceil_mode")
+    if given is None or any(key not in known and not _says_nothing(key, value) for key, value in given.items()):
+        return None
+    kernel = _window(_first(given, "kernel_size", "pool_size", "kernel", "k"))
+    stride = _window(_first(given, "stride", "strides"))
+    padding = _first(given, "padding", "p")
+    if kernel is None:
         return None
     step = f"{here}{kernel}"
     if stride is not None and stride != kernel:

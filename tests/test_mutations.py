@@ -207,6 +207,7 @@ WERE_EXCEPTIONS = [
     "arch n { input 3xHxW; upconv2-4/2; { avgpool } x2; flatten }",
     "arch n { input 3xHxW; { maxpool3/2(p=1); upsample(3); pad(1) } x200 }",
     f"arch n {{ input 3x8x8; relu; expect(params={'9' * 5000}G) }}",
+    f"arch n {{ input 3x8x8; upsample{'9' * 5000}; upsample-{'9' * 5000}; bottleneck{'9' * 5000} }}",
 ]
 """Texts at which a version of the compiler raised something else than ArchError."""
 

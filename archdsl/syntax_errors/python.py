@@ -8,7 +8,7 @@ from archdsl.diagnostics import Diagnostic, Fix
 from archdsl.ops import LAYERS
 from archdsl.source import Span
 from archdsl.syntax_errors.place import Place, error, write
-from archdsl.words import absent, called, joined_tensors, layer_word, plain_name, python_call
+from archdsl.words import absent, called, is_known, joined_tensors, layer_word, plain_name, python_call
 
 _PYTHON = frozenset("for def class import from return while with lambda elif print".split())
 
@@ -42,6 +42,8 @@ def python(place: Place) -> Diagnostic | None:
     if first in ("const", "var", "val") and place.index == place.first + 1 and place.word(place.index + 1) == "=":
         return error("A001", "a value gets its name with `let`", place.span(place.first), "a word of another language",
                      f"write `let {place.text} = ...`", write(place.span(place.first), "let"))  # fmt: skip
+    if place.text == "=" and called(place.span(place.first, len(place.words) - 1).text) is not None:
+        return _dotted(place, place.word(place.index + 1))
     if place.text == "=" and place.index == place.first + 1 and re.fullmatch(r"[A-Za-z_]\w*", first):
         span = place.span(place.first)
         return error("A001", f"a value gets its name with `let`: write `let {first} = ...`", place.span(),
@@ -52,14 +54,12 @@ def python(place: Place) -> Diagnostic | None:
 
 def _dotted(place: Place, first: str) -> Diagnostic:
     """`nn.Conv2d(3, 64, 3)`: the step that it is, or at least what the layer is called."""
-    from archdsl.names import exists
-
     whole = place.span(place.first, len(place.words) - 1)
     call = called(whole.text)
     if call is not None and whole.text[call.stop :].lstrip()[:1] in ("", ";", "|", "}", "]"):
         whole = Span(whole.source, whole.start, whole.start + call.stop)
     here, fix = python_call(whole.text), None
-    if here is not None and exists(here):
+    if here is not None and is_known(here, LAYERS):
         hint = f"write `{here}` for the layer"
         # Which steps make the tensors that are joined, only their labels would tell.
         fix = None if call is not None and joined_tensors(call) else Fix(whole, here, f"write `{here}`")
