@@ -243,6 +243,7 @@ _IDLE = re.compile(
     r"num_features|num_parameters|normalized_shape|in_channels|in_features|start_dim|end_dim|dim|axis|keepdims"
     r"|device|dtype|name|input_shape|data_format|trainable|\w+_(initializer|regularizer|constraint)"
 )
+"""Arguments that say nothing here: sizes that are inferred, and how weights are trained and stored."""
 _SWITCHES = {
     "inplace": ("true", "false"),
     "affine": ("true",),
@@ -251,7 +252,6 @@ _SWITCHES = {
     "align_corners": ("false",),
 }
 """Arguments that say nothing here with these values."""
-"""Arguments that say nothing here: sizes that are inferred, and how weights are trained and stored."""
 _OUT_OF_ONE = frozenset({"keep_prob"})
 """Shares of what stays, where the language states what goes."""
 
