@@ -118,9 +118,9 @@ def test_lints_of_texts(text, wanted):
 
 def test_a_softmax_with_a_label_is_not_taken_out():
     """Something may read it."""
-    for label, fixed in (("", True), (" as a", False)):
+    for label, removable in (("", True), (" as a", False)):
         (found,) = api.check(Source("<text>", f"input 3x8x8\ngap; fc-4; softmax{label}")).diagnostics
-        assert found.code == "L110" and (found.fix is not None) == fixed
+        assert found.code == "L110" and (found.fix is not None) == removable
 
 
 def test_a_use_without_effect(tmp_path):

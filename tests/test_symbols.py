@@ -12,9 +12,10 @@ import pytest
 from drawing import drawn_from, one_thread
 
 import archdsl
-from archdsl.api import shipped_names
+from archdsl.api import check, shipped_names
 from archdsl.network import Network
 from archdsl.resources import specs_root
+from archdsl.source import Source
 from archdsl.symbolic import known, substitute
 
 SIZES = [(224, 224), (225, 223), (256, 192), (331, 299), (97, 160)]
@@ -209,3 +210,13 @@ def test_a_symbol_is_a_name_for_the_rest_of_the_spec():
     assert archdsl.loads(text, input="3x7x7").shape == (8, 14, 14)
     with pytest.raises(archdsl.ArchError):
         archdsl.loads(text, input="3x7x9")
+
+
+def test_branches_that_agree_for_multiples_of_the_image():
+    """A size halved four times and doubled is its own only where nothing was rounded."""
+    body = "conv3-8/2; conv3-8/2 as c; conv3-8/2; conv3-8/2; upsample(4); add [ identity | @c ]"
+    (found,) = check(Source("<text>", f"input 3xHxW\n{body}")).diagnostics
+    assert found.code == "A202" and found.hint.endswith("multiples: `input 3x(16*H)x(16*W)`")
+    assert archdsl.loads(f"input 3x(16*H)x(16*W)\n{body}")
+    (found,) = check(Source("<text>", f"input 3x32xW\n{body}")).diagnostics
+    assert found.hint.endswith("`input 3x32x(16*W)`")

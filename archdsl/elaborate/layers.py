@@ -19,7 +19,17 @@ from archdsl.network import Kind, Node, Region
 from archdsl.ops import LAYERS
 from archdsl.ops.base import LIMIT, Op, Shape, ShapeError, Window, written
 from archdsl.source import Source, Span
-from archdsl.symbolic import Dim, Expression, TooLarge, known, larger, nameless, substitute, symbols_of
+from archdsl.symbolic import (
+    Dim,
+    Expression,
+    TooLarge,
+    known,
+    larger,
+    nameless,
+    substitute,
+    symbol,
+    symbols_of,
+)
 from archdsl.values import COPY, LayerCall, Value, ValueProblem, Word, evaluate, shown, whole
 
 MOST_LAYERS = 200_000
@@ -27,6 +37,9 @@ MOST_LAYERS = 200_000
 
 LONGEST_BODY = 40
 """Characters of a body that a table's row still shows."""
+
+_FACTORS = (2, 4, 8, 16, 32, 64, 128)
+"""Of which an image's sides may have to be multiples, so that halving and doubling it again give the same size."""
 
 
 class Inferred(NamedTuple):
@@ -346,6 +359,9 @@ class Layers(Findings):
             if how and at in self.made_by and at > min(inputs):
                 found.append(f"branch {index + 1}, `{step_text(self.made_by[at])}`: {how}")
         if one.jump == two.jump:
+            image = _agreeing_image(nodes[0].shape, one.shape, two.shape)
+            if image is not None:
+                return found, f"they agree for images whose sides are multiples: `input {image}`"
             return found, "the strides agree and the paddings do not: p=same keeps the size in both"
         first, second = (exact(node.jump[0]) for node in (one, two))
         more, less = (pair[0], pair[1]) if first > second else (pair[1], pair[0])
@@ -528,3 +544,15 @@ def first_line(span: Span) -> Span:
     """The first line of a span, so that a snippet stays short."""
     end = span.source.text.find("\n", span.start, span.stop)
     return span if end < 0 else Span(span.source, span.start, end)
+
+
+def _agreeing_image(image: Shape, one: Shape, two: Shape) -> str | None:
+    """The image as multiples of its open sides, `3x(16*H)x(16*W)`, for which two sizes are the same; None where there is none."""
+    names = [str(side) for side in image if not known(side)]
+    if not names or not all(name.isidentifier() for name in names):
+        return None
+    for factor in _FACTORS:
+        larger_image = {name: factor * symbol(name) for name in names}
+        if all(substitute(a, larger_image) == substitute(b, larger_image) for a, b in zip(one, two, strict=True)):
+            return "x".join(str(side) if known(side) else f"({factor}*{side})" for side in image)
+    return None
