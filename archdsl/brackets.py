@@ -20,6 +20,7 @@ _TOKENS_AND_LINES = re.compile(
     r'"[^"\n]*"?|#[^\n]*|[()\[\]{}|;]|\n|(?<![A-Za-z0-9_@])'
     r"(?:use|block|arch|default|let|if|else|input|output|expect)(?![A-Za-z0-9_])"
 )
+_ARGUMENT = re.compile(r"[ \t\r]*(?:\n|#|[A-Za-z_]\w*[ \t]*=(?!=)|[0-9@(-]|[A-Za-z_][\w.]*[ \t]*[,)*/+%-])")
 _BLANKS = re.compile(r"[ \t]*")
 _HEADER = re.compile(
     r"^[ \t]*((?:arch|block)[ \t]+[A-Za-z_]\w*[ \t]*(?:\([^()\n]*\))?)[ \t\r]*$", re.MULTILINE
@@ -179,16 +180,19 @@ class _Culprits:
         place = self._end_of_content(offset, before, one_line=bracket == "(")
         text = closer if bracket == "(" or self.text[place - 1 : place].isspace() else f" {closer}"
         span = Span(self.source, place, place)
+        half = bracket == "(" and place > offset + 1 and self.text[place - 1] in "=+-*/%<>"
         diagnostic = Diagnostic(
             code="A003",
             message=f"this `{bracket}` is never closed",
             span=span,
             label=f"`{closer}` is missing here",
             related=(Related(Span(self.source, offset, offset + 1), f"`{bracket}` opened here"),),
-            hint=f"write `{closer}`",
-            fix=Fix(span, text, f"insert `{closer}`"),
+            hint="write the value, and `)`" if half else f"write `{closer}`",
+            fix=None if half else Fix(span, text, f"insert `{closer}`"),
         )
-        self._add(diagnostic, Edit(place, place, text))
+        # An argument without its value would be a second error at the same place.
+        start = max(offset, self.text.rfind(",", offset, place)) + 1 if half else place
+        self._add(diagnostic, Edit(start, place, text))
 
     def _end_of_content(self, opened: int, before: int, one_line: bool) -> int:
         """Where the closing bracket most likely belongs: a line's end, before its comment."""
@@ -198,7 +202,7 @@ class _Culprits:
         for match in re.finditer(r'"[^"\n]*"?|#[^\n]*|\n|[^\s"#]+', self.text[opened + 1 : before]):
             token = match.group()
             if token == "\n":
-                if one_line and last > position and self.text[last - 1] not in ",+-*/%(=<>":
+                if one_line and not self._goes_on(opened, last, opened + 1 + match.end()):
                     return last
                 branches = re.match(r"\s*\|", self.text[opened + 1 + match.start() :])
                 if not one_line and header and last > position and not branches:
@@ -208,6 +212,12 @@ class _Culprits:
             elif token[0] != "#":
                 last = opened + 1 + match.end()
         return last
+
+    def _goes_on(self, opened: int, last: int, line: int) -> bool:
+        """Whether a `(` that is never closed goes on in the line that starts at `line`."""
+        if last > opened + 1 and self.text[last - 1] not in ",+-*/%(=<>":
+            return False
+        return _ARGUMENT.match(self.text, line) is not None
 
     def _stray(self, closer: str, offset: int) -> None:
         span = Span(self.source, offset, offset + 1)

@@ -133,7 +133,7 @@ def test_hints_accepted_are_contracts_that_hold() -> None:
 def test_hints_up_to_the_first_mistake() -> None:
     for broken, last in (
         ("conv3-16(p=0, k=40)", "maxpool"),
-        ("conv3-16(", "maxpool"),
+        ("conv3-16[", "maxpool"),
         ("botleneck(8)", "maxpool"),
     ):
         found = all_hints(analysed(f"{HEAD}  conv3-8\n  maxpool\n  {broken}\n  relu\n}}"))
