@@ -126,12 +126,22 @@ def _check(
     return Checked(remarked, _in_order(list(remarks.all), source), module, tuple(drafts))
 
 
+def _lies_in(span: Span | None, mended: Span) -> bool:
+    """Whether a place starts within a stretch that was read otherwise than it is written, or ends there."""
+    if span is None or span.source is not mended.source:
+        return False
+    starts_there = mended.start < span.start < mended.stop
+    return starts_there or span.start < mended.start < span.stop < mended.stop
+
+
 def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:
     """Findings that an author can act on: no layers are left of a text whose steps are all wrong, and no shape is to
     be trusted where a statement that could not be mended was left out."""
     syntax_errors = [d for d in found if d.code.startswith("A0") and d.code != "A013"]
     if any(d.fix is None or d.code in ("A003", "A004") for d in syntax_errors):
         found = [d for d in found if not d.code.startswith("A2") and d.code != "A112"]
+    mended = [d.fix.span for d in syntax_errors if d.fix is not None]
+    found = [d for d in found if d.code.startswith("A0") or not any(_lies_in(d.span, span) for span in mended)]
     # The word at which a bracket breaks off is half typed.
     ends = [d.fix.span for d in syntax_errors if d.code == "A003" and d.fix is not None]
     found = [d for d in found if d.code[:2] != "A1" or d.span is None or d.span.at_end() not in ends]
