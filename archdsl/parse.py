@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,7 @@ from archdsl.resources import grammar_text
 from archdsl.source import Source, Span
 
 LONGEST_SOURCE = 2**20  # UTF-8 bytes
+_GROUPED = re.compile(r"[1-9][0-9]{0,2}(,[0-9]{3})+")
 LARGEST_INT = 2**63 - 1
 LONGEST_NUMBER = 40  # characters
 MOST_ERRORS = 20
@@ -500,7 +502,24 @@ class _Builder:
 
     def arguments(self, children: list[_Child]) -> _Arguments:
         values = tuple(child for child in children if not isinstance(child, Token))
-        return _Arguments(values, self._stop(children[-1]))
+        return _Arguments(self._without_grouping_commas(values), self._stop(children[-1]))
+
+    def _without_grouping_commas(self, values: tuple[syntax.Argument, ...]) -> tuple[syntax.Argument, ...]:
+        """`expect(params=2,506)`: an unnamed number straight behind a named one is the rest of it."""
+        kept: list[syntax.Argument] = []
+        for argument in values:
+            span = kept[-1].value.span.cover(argument.span) if kept and kept[-1].name else argument.span
+            if argument.name is not None or not _GROUPED.fullmatch(span.text):
+                kept.append(argument)
+                continue
+            text = span.text.replace(",", "_")
+            value = self._number(text, span)
+            if not re.match(r",[0-9]{3}(?![0-9])", self._source.text[span.stop : span.stop + 5]):
+                self._error("A009", "the digits of a number are grouped by _, not by a comma", span,
+                            label="not a number of the language", hint=f"write `{text}`",
+                            fix=Fix(span, text, f"write `{text}`"))  # fmt: skip
+            kept[-1] = replace(kept[-1], value=value, span=kept[-1].span.cover(span))
+        return tuple(kept)
 
     def argument(self, children: list[_Child]) -> syntax.Argument:
         value = children[-1]
@@ -530,7 +549,8 @@ class _Builder:
         if any(isinstance(dim, syntax.Name) and len(dim.name) > 1 for dim in dims):
             hint += f"; a name that has an x in it goes in parentheses: ({span.text})"
         fix = None
-        if len(dims) == 2 and all(isinstance(dim, syntax.Number) and dim.value >= 8 for dim in dims):
+        follows = self._source.text[: span.start].rstrip().endswith("->")  # what the step gives, not an image
+        if len(dims) == 2 and not follows and all(isinstance(dim, syntax.Number) and dim.value >= 8 for dim in dims):
             fix = Fix(span, f"3x{span.text}", f"write 3x{span.text}")
         self._error(
             "A001",

@@ -298,7 +298,7 @@ SLIPS = [
     ("conv3-in.c", "A007", "in.c", "conv3-(in.c)", "conv3-(in.c)"),
     ("conv3-64 maxpool", "A002", "maxpool", "conv3-64; maxpool", "conv3-64; maxpool"),
     ("conv3-64, relu", "A002", ",", "not by a comma", "conv3-64; relu"),
-    ("residual { a } x2 b", "A002", "b", "separator", "residual { a } x2; b"),
+    ("residual { a } x2 relu", "A002", "relu", "separator", "residual { a } x2; relu"),
     ("conv3(p=1\nrelu", "A003", "", "never closed", "conv3(p=1)\nrelu"),
     ("concat [ a | b", "A003", "", "`[` is never closed", "concat [ a | b ]"),
     (

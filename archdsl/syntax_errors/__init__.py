@@ -13,7 +13,10 @@ from archdsl.diagnostics import Diagnostic
 from archdsl.source import Source
 from archdsl.syntax_errors.arithmetic import bare_arithmetic
 from archdsl.syntax_errors.characters import comment_of_another_language, foreign_character, string
+from archdsl.syntax_errors.keywords import misspelt_keyword
+from archdsl.syntax_errors.loose import loose_arguments
 from archdsl.syntax_errors.numbers import bad_number, loose_number, loose_shape, shape_expected
+from archdsl.syntax_errors.papers import row_of_a_table
 from archdsl.syntax_errors.place import Place, error, place_at
 from archdsl.syntax_errors.python import python
 from archdsl.syntax_errors.repeats import dangling_repeat, glued_repeat, repeat_without_number
@@ -49,12 +52,15 @@ def explain(source: Source, at: int, expected: frozenset[str]) -> Diagnostic:
 _SLIPS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     string,
     comment_of_another_language,
+    misspelt_keyword,
+    row_of_a_table,
     loose_shape,
     foreign_character,
     dangling_repeat,
     glued_repeat,
     orphan_else,
     python,
+    loose_arguments,
     equals,
     second_comparison,
     name_that_is_reserved,

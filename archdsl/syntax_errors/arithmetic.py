@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from archdsl.diagnostics import Diagnostic, Fix
+from archdsl.ops import LAYERS
+from archdsl.syntax_errors.loose import layer_called
 from archdsl.syntax_errors.place import COPIES, RESERVED, Place, error, write
 
 _OPERATORS = ("+", "-", "*", "/", "//", "%", ".", "**")
@@ -43,6 +45,9 @@ def bare_arithmetic(place: Place) -> Diagnostic | None:
         return None
     if place.text == "**":
         return None
+    other = _parts_in_another_order(place, sign, last) or _layers_behind(place, sign, last)
+    if other is not None:
+        return other
     span = place.span(first, last)
     text = re.sub(r"\s", "", span.text)
     head = place.source.text[place.words[place.first].start : place.words[sign].stop]
@@ -53,6 +58,45 @@ def bare_arithmetic(place: Place) -> Diagnostic | None:
                      Fix(span, f"{repeat[1]} x{repeat[2]}", f"write `{head}{repeat[1]} x{repeat[2]}`"))  # fmt: skip
     return error("A007", f"arithmetic stands in parentheses: write `{head}({text})`", span,
                  f"the {kind} is a number, a name or ( )", f"write `{head}({text})`", write(span, f"({text})"))  # fmt: skip
+
+
+def _parts_in_another_order(place: Place, sign: int, last: int) -> Diagnostic | None:
+    """`conv3/2-64`, `conv-3-64`: no arithmetic, where the width would be missing or the kernel."""
+    head, one, other = place.word(place.first), place.word(sign + 1), place.word(place.index + 1)
+    layer = layer_called(head)
+    if layer is None or "channels" not in layer.model_fields or sign != place.first + 1 or place.text != "-":
+        return None
+    if last != place.index + 1 or place.index != sign + 2:
+        return None
+    kernelless = head in LAYERS and "kernel" in layer.model_fields
+    if place.word(sign) == "/":
+        text, message = f"{head}-{other}/{one}", "a width stands before the stride"
+    elif kernelless and one.isdigit() and other.isdigit():
+        text, message = f"{head}{one}-{other}", "a kernel is written straight after the name"
+    else:
+        return None
+    span = place.span(place.first, last)
+    return error("A001", message, span, "out of order", f"write `{text}`", write(span, text))
+
+
+def _layers_behind(place: Place, sign: int, last: int) -> Diagnostic | None:
+    """`conv3-64+bn+relu`, `fc-1000-softmax`: layers joined by a sign, each a step of its own."""
+    joined = place.words[place.index : last + 1]
+    names = [word.text for word in joined[1::2]]
+    if not names or any(word.text not in ("+", "-") for word in joined[::2]):
+        return None
+    if any(name not in LAYERS or _is_given_a_value(place, name) for name in names):
+        return None
+    span = place.span(place.index, last)
+    behind = place.word(last + 1) not in ("", ";", "}", "]", "|")
+    fix = None if behind else write(span, "".join(f"; {name}" for name in names))
+    head = place.source.text[place.words[place.first].start : span.start].rstrip()
+    return error("A001", "every layer is a step of its own", span, "not part of the step",
+                 f"write `{'; '.join([head, *names])}`", fix)  # fmt: skip
+
+
+def _is_given_a_value(place: Place, name: str) -> bool:
+    return bool(re.search(rf"\blet\s+{name}\b|[(,]\s*{name}\s*[=,)]", place.source.text))
 
 
 def _sign_before(place: Place) -> int | None:

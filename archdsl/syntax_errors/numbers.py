@@ -7,7 +7,7 @@ import re
 from archdsl.diagnostics import Diagnostic, Fix
 from archdsl.ops import LAYERS
 from archdsl.source import Span
-from archdsl.syntax_errors.place import RESERVED, Place, error, write
+from archdsl.syntax_errors.place import COPIES, RESERVED, Place, error, write
 
 _DIM = r"(?:[0-9][0-9_]*|[A-Za-wyz_][A-Za-wyz0-9_]*|\([^()\n]*\))"
 _KERNEL = 15  # a larger number is no kernel that anybody writes
@@ -18,9 +18,9 @@ def bad_number(place: Place) -> Diagnostic | None:
     word, span = place.text, place.span()
     if not re.match(r"\.?[0-9]", word):
         return None
-    if word.startswith("."):
-        return error("A009", f"`{word}` starts with its point", span, "not a number of the language",
-                     f"write `0{word}`", write(span, f"0{word}"))  # fmt: skip
+    fraction = _fraction(place)
+    if fraction is not None:
+        return fraction
     turned = re.fullmatch(r"([0-9]+)[xX]", word)
     if turned and place.step_is_whole() and not place.glued():
         return error("A009", f"a repeat is written `x{turned[1]}`", span, "not a number of the language",
@@ -31,9 +31,6 @@ def bad_number(place: Place) -> Diagnostic | None:
         fix = write(span, suffix[1] + big) if suffix[2] in "kmg" and not suffix[1].endswith(".") else None
         return error("A009", f"`{word}` has a suffix that no number has", span, "not a number of the language",
                      "the suffixes are K, M and G", fix)  # fmt: skip
-    if word.endswith("."):
-        return error("A009", f"`{word}` ends with its point", span, "not a number of the language",
-                     f"write {word}0 or {word[:-1]}", write(span, f"{word}0"))  # fmt: skip
     if "__" in word or word.endswith("_"):
         plain = re.sub("_+", "_", word).strip("_")
         fix = write(span, plain) if re.fullmatch(r"[0-9_]+", plain) else None
@@ -63,6 +60,31 @@ def bad_number(place: Place) -> Diagnostic | None:
                      "numbers are written 64, 25_557_032, 0.5, 1e-3 or 4.09G")  # fmt: skip
     return error("A009", f"`{word}` is not a number of the language", span, "not a number of the language",
                  "numbers are written 64, 25_557_032, 0.5, 1e-3 or 4.09G")  # fmt: skip
+
+
+def _fraction(place: Place) -> Diagnostic | None:
+    """`.5` and `64.`, where a fraction fits, and where only a whole number does."""
+    word, span = place.text, place.span()
+    if not re.fullmatch(r"\.[0-9]+|[0-9]+\.", word):
+        return None
+    where = "ends" if word.endswith(".") else "starts"
+    if COPIES.fullmatch(place.before) and place.glued():
+        whole = place.span(place.index - 1, place.index)
+        return error("A009", f"a repeat is a whole number, and `{whole.text}` is none", whole, "not a repeat",
+                     f"write how many copies there are: `{place.before}`")  # fmt: skip
+    if "FLOAT" in place.expected:
+        better = f"0{word}" if where == "starts" else f"{word}0"
+        hint = f"write `{better}`" if where == "starts" else f"write {better} or {word[:-1]}"
+        return error("A009", f"`{word}` {where} with its point", span, "not a number of the language", hint,
+                     write(span, better))  # fmt: skip
+    kind = {"-": "width", "/": "stride"}.get(place.before)
+    if kind == "width" and where == "starts":
+        return None  # a width that multiplies, `conv3-.5`: said with whole words further on
+    if kind is not None and where == "ends":
+        return error("A009", f"a {kind} is a whole number, without a point", span, "not a whole number",
+                     f"write `{word[:-1]}`", write(span, word[:-1]))  # fmt: skip
+    hint = "write a whole number" if kind else "a statement starts with a layer: `conv3-64`"
+    return error("A009", f"`{word}` {where} with its point", span, "not a number of the language", hint)
 
 
 def loose_number(place: Place) -> Diagnostic | None:
@@ -113,6 +135,9 @@ def loose_shape(place: Place) -> Diagnostic | None:
     stop = start
     while stop < len(place.words) and place.words[stop].text not in (";", "}", "]", "|"):
         stop += 1
+    after = place.words[start - 1].text
+    assigned = start < stop and after == "input" and place.words[start].text in ("=", ":")
+    start += assigned
     if start >= stop:
         return None
     span = place.span(start, stop - 1)
@@ -123,11 +148,15 @@ def loose_shape(place: Place) -> Diagnostic | None:
     if len(dims) not in (1, 3) or re.sub(r"[()]|\s", "", "".join(dims)).replace("x", "") != written:
         return None
     shape = "x".join(re.sub(r"\s", "", dim) for dim in dims)
-    if shape == span.text:
+    whole = Span(place.source, place.words[starts[-1]].start, span.stop)
+    if f"{after} {shape}" == whole.text or shape == span.text and after == "->":
         return None
-    after = place.words[start - 1].text
+    if assigned:
+        sign = place.words[start - 1].text
+        return error("A006", f"`input` takes its shape without `{sign}`", place.span(start - 1), "not expected here",
+                     f"write `input {shape}`", write(whole, f"input {shape}"))  # fmt: skip
     return error("A006", f"a shape is written in one piece: write `{after} {shape}`", span,
-                 "dims are joined by x, with no blank or comma", f"write `{after} {shape}`", write(span, shape))  # fmt: skip
+                 "dims are joined by x, with no blank or comma", f"write `{after} {shape}`", write(whole, f"{after} {shape}"))  # fmt: skip
 
 
 def _without_outer(text: str) -> str:

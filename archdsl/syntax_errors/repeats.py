@@ -8,6 +8,8 @@ from archdsl.diagnostics import Diagnostic, Fix
 from archdsl.source import Span
 from archdsl.syntax_errors.place import COPIES, Place, error, write
 
+_COPIES = 16  # more of them are seldom meant, and an edit would silently make a deep network
+
 
 def dangling_repeat(place: Place) -> Diagnostic | None:
     """`x2` on a line of its own."""
@@ -50,6 +52,10 @@ def glued_repeat(place: Place) -> Diagnostic | None:
         return error("A006", f"`{place.text}` is no width: a shape stands after `->`", span, "a shape glued on",
                      f"write `{text}`")  # fmt: skip
     whole = f"{head}{number} {copies}"
+    if int(copies[1:]) > _COPIES:
+        return error("A006", f"`{place.text}` runs a number and a repeat together, or is half of a shape", span,
+                     "a number ends where a letter starts",
+                     f"write `{whole}` for {copies[1:]} copies; a shape stands after `->`")  # fmt: skip
     return error("A006", f"`{place.text}` runs a number and a repeat together: write `{whole}`", span,
                  "a number ends where a letter starts", f"write `{whole}`", write(span, f"{number} {copies}"))  # fmt: skip
 

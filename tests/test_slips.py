@@ -1,0 +1,132 @@
+"""Slips of the hand: each gives one error, and the edit that it suggests is what was meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from archdsl.api import check
+from archdsl.diagnostics import Diagnostic
+from archdsl.fixes import fixed
+from archdsl.render import to_text
+from archdsl.source import Source
+
+
+def text_with(typed: str) -> str:
+    return f"arch net(classes=10) {{\n default conv(act=relu)\n input 3x32x32\n {typed}\n gap; fc-classes\n}}\n"
+
+
+def errors(text: str) -> list[Diagnostic]:
+    return [d for d in check(Source("net.arch", text)).diagnostics if d.severity == "error"]
+
+
+def edited(text: str, d: Diagnostic) -> str | None:
+    return None if d.fix is None else text[: d.fix.span.start] + d.fix.text + text[d.fix.span.stop :]
+
+
+MEANT = [
+    ("conv3-64x2", "conv3-64 x2"),
+    ("conv3-64x16", "conv3-64 x16"),
+    ("conv3-64(stride=2)/2", "conv3-64/2"),
+    ("conv3-64(act=relu)/2", "conv3-64/2(act=relu)"),
+    ("conv3-64(", "conv3-64()"),
+    ("conv3-64(p=1,", "conv3-64(p=1,)"),
+    ("conv3-64(p=1", "conv3-64(p=1)"),
+    ("conv3-64(p=1,\n act=relu", "conv3-64(p=1,\n act=relu)"),
+    ("conv3-64.", "conv3-64"),
+    ("maxpool/2.", "maxpool/2"),
+    ("dropout(.5)", "dropout(0.5)"),
+    ("residual(scale=1.) { relu }", "residual(scale=1.0) { relu }"),
+    ("defualt conv(norm=bn)", "default conv(norm=bn)"),
+    ("lett w = 64", "let w = 64"),
+    ("Let w = 64", "let w = 64"),
+    ("conv3/2-64", "conv3-64/2"),
+    ("conv-3-64", "conv3-64"),
+    ("conv3-64+bn+relu", "conv3-64; bn; relu"),
+    ("conv3-64-bn-relu", "conv3-64; bn; relu"),
+    ("let k = 4; conv3-k-1", "let k = 4; conv3-(k-1)"),
+    ("let bn = 4; conv3-64-bn", "let bn = 4; conv3-(64-bn)"),
+    ("conv3-64, relu", "conv3-64; relu"),
+    ("conv3-64, stride 2", "conv3-64/2"),
+    ("conv3-64 stride=2", "conv3-64/2"),
+    ("conv3-64, stride=2, padding=1", "conv3-64/2(p=1)"),
+    ("conv3-64 p1", "conv3-64(p=1)"),
+    ("conv3-64 s2 p1", "conv3-64/2(p=1)"),
+    ("conv3-64 same", "conv3-64(p=same)"),
+    ("maxpool3 stride 2", "maxpool3/2"),
+    ("[3x3, 64] x3", "{ conv3-64 } x3"),
+    ("[1x1, 64; 3x3, 64; 1x1, 256] x3", "{ conv1-64; conv3-64; conv1-256 } x3"),
+    ("64 3x3 conv, stride 2", "conv3-64/2"),
+    ("3x3 conv, 64", "conv3-64"),
+    ("7x7 conv, 64, /2", "conv7-64/2"),
+    ("1x7 conv, 64", "conv1x7-64"),
+    ("concat [ conv3-64, conv1-32 ]", "concat [ conv3-64 | conv1-32 ]"),
+    ("concat [ conv3-64(p=1, act=relu), conv1-32, identity ]", "concat [ conv3-64(p=1, act=relu) | conv1-32 | identity ]"),
+    ("concat [\n conv3-64,\n conv1-32\n ]", "concat [\n conv3-64 |\n conv1-32\n ]"),
+    ("concat { conv3-64 | conv1-32 }", "concat [ conv3-64 | conv1-32 ]"),
+    ("conv3-64 as c1; conv3-64; add @c1", "conv3-64 as c1; conv3-64; add [ identity | @c1 ]"),
+    ("relu as a; tanh as b; concat @a, @b", "relu as a; tanh as b; concat [ @a | @b ]"),
+    ("conv3-1,024", "conv3-1_024"),
+    ("conv3-64(groups 1)", "conv3-64(groups=1)"),
+    ("expect(params=2,506,762)", "expect(params=2_506_762)"),
+    ("expect(params=2,506, macs=1M)", "expect(params=2_506, macs=1M)"),
+    ("expect(params 2506)", "expect(params=2506)"),
+    ("expect(macs=0.03 m)", "expect(macs=0.03M)"),
+]
+
+
+@pytest.mark.parametrize(("typed", "meant"), MEANT)
+def test_the_edit_is_what_was_meant(typed: str, meant: str) -> None:
+    text = text_with(typed)
+    (found,) = (d for d in errors(text) if d.code != "A208")
+    assert edited(text, found) == text_with(meant)
+    left = [d for d in errors(text_with(meant)) if d.code != "A208"]
+    assert left == [], to_text(left)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("Arch net {{ {} }}", "arch net {{ {} }}"),
+        ("model net {{\n{}\n}}", "arch net {{\n{}\n}}"),
+        ("blok bk(f) {{ conv3-f; relu }}\narch net {{ {}; bk(64) }}", "block bk(f) {{ conv3-f; relu }}\narch net {{ {}; bk(64) }}"),
+        ("arch net {{ {} as c1; relu; ouput @c1 }}", "arch net {{ {} as c1; relu; output @c1 }}"),
+        ("arch net {{ Input 3x9x9; {} }}", "arch net {{ input 3x9x9; {} }}"),
+        ("arch net {{ input(3, 9, 9); {} }}", "arch net {{ input 3x9x9; {} }}"),
+        ("arch net {{ input = 3x9x9; {} }}", "arch net {{ input 3x9x9; {} }}"),
+        ("arch net {{ input 3 x 9 x 9; {} }}", "arch net {{ input 3x9x9; {} }}"),
+    ],
+)
+def test_words_of_the_language(text: str, meant: str) -> None:
+    steps = "tanh" if "nput" in text and "9" in text else "input 3x9x9; tanh"
+    text, meant = text.format(steps), meant.format(steps)
+    (found,) = errors(text)
+    assert edited(text, found) == meant
+    assert errors(meant) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("conv3-64x64", "write `conv3-64 x64` for 64 copies"),
+        ("conv3-64(stride=2)/4", "keep one of them"),
+        ("conv3-64(p=", "write the value, and `)`"),
+        ("conv3-64 x2.5", "write how many copies there are: `x2`"),
+        ("1. conv3-64", "a statement starts with a layer"),
+        ("conv3-64/.5", "write a whole number"),
+        ("7x7/2", "write `conv7-64/2`, with its own width"),
+        ("conv3-64, 3", "write `;` between two steps"),
+        ("conv3-64 frobnicate=3", "put `;` between two steps"),
+        ("conv3-64-relu x2", "write `conv3-64; relu`"),
+        ("conv3-64,128", "write `64_128`"),
+    ],
+)
+def test_what_may_mean_several_things_is_left_to_its_author(typed: str, said: str) -> None:
+    text = text_with(typed)
+    (found,) = errors(text)
+    assert said in found.hint and found.fix is None
+    assert fixed(Source("net.arch", text), check).applied == 0
+
+
+@pytest.mark.parametrize(("typed", "meant"), MEANT)
+def test_what_is_written_without_asking_is_what_was_meant(typed: str, meant: str) -> None:
+    assert fixed(Source("net.arch", text_with(typed)), check).source.text in (text_with(typed), text_with(meant))
