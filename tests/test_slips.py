@@ -24,6 +24,11 @@ def edited(text: str, d: Diagnostic) -> str | None:
 
 
 MEANT = [
+    ("conv3-64 @a; relu", "conv3-64 as a; relu"),
+    ("conv3-64/2(p=1) @a", "conv3-64/2(p=1) as a"),
+    ("c1: conv3-64 x2; relu", "conv3-64 x2 as c1; relu"),
+    ("c1 = conv3-64(p=1)", "conv3-64(p=1) as c1"),
+    ("conv3-64 as a; relu @a", "conv3-64 as a; relu; @a"),
     ("conv3-64x2", "conv3-64 x2"),
     ("conv3-64x16", "conv3-64 x16"),
     ("conv3-64(stride=2)/2", "conv3-64/2"),

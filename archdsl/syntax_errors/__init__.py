@@ -14,6 +14,7 @@ from archdsl.source import Source
 from archdsl.syntax_errors.arithmetic import bare_arithmetic
 from archdsl.syntax_errors.characters import comment_of_another_language, foreign_character, string
 from archdsl.syntax_errors.keywords import misspelt_keyword
+from archdsl.syntax_errors.labels import label_elsewhere
 from archdsl.syntax_errors.loose import loose_arguments
 from archdsl.syntax_errors.numbers import bad_number, loose_number, loose_shape, shape_expected
 from archdsl.syntax_errors.papers import row_of_a_table
@@ -55,6 +56,7 @@ _SLIPS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     misspelt_keyword,
     row_of_a_table,
     loose_shape,
+    label_elsewhere,
     foreign_character,
     dangling_repeat,
     glued_repeat,
