@@ -536,7 +536,7 @@ MODULE_ATTRIBUTES = frozenset(
     "register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module register_parameter "
     "register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state set_submodule "
     "share_memory state_dict to to_empty train training type xpu zero_grad append extend insert pop items keys "
-    "values".split()
+    "values T_destination".split()
 )
 """Names that torch.nn.Module, Sequential and ModuleList use themselves; a test compares them with torch's."""
 

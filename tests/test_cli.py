@@ -676,3 +676,12 @@ def test_every_command_is_a_file_and_in_the_list() -> None:
         assert (command.__doc__ or "").startswith(f"`archdsl {name}"), name
         assert list(inspect.signature(command.arguments).parameters) == ["parser"], name
         assert list(inspect.signature(command.run).parameters) == ["args"], name
+
+
+def test_without_docstrings(tmp_path: Path) -> None:
+    (tmp_path / "good.arch").write_text(GOOD)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    for arguments in (["check", "good.arch"], ["layers"], ["layers", "conv"], ["--help"]):
+        command = [sys.executable, "-OO", "-m", "archdsl", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")

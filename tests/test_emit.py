@@ -401,13 +401,22 @@ def test_any_name_is_refused_or_works(pattern):
     assert worked > 30
 
 
-@pytest.mark.parametrize("word", [*keyword.kwlist, *(n for n in dir(nn.Module()) if n[0].islower()), "_private", "__init__"])
+@pytest.mark.parametrize("word", [*keyword.kwlist, *(n for n in dir(nn.Module()) if n[0] != "_"), "_private", "__init__"])
 def test_labels_that_no_module_can_have(word):
     with pytest.raises(archdsl.ArchError) as caught:
         archdsl.loads(f"arch n {{ input 3x8x8; conv3-4 as {word}; relu }}")
     codes = {d.code for d in caught.value.diagnostics}
     assert codes & {"A109", "A010", "A001"}
     assert any(d.span is not None and word in d.span.text for d in caught.value.diagnostics)
+
+
+@pytest.mark.parametrize("block", ["_r", "__r", "__", "___r", "__init__"])
+def test_no_attribute_is_mangled(block):
+    text = f"block {block}(f) {{ conv3-f }}\nblock _r2(f) {{ conv1-f }}\narch n {{ input 3x8x8; {block}(4) x2; {block}(4); _r2(4) }}"
+    network = archdsl.loads(text)
+    tensors = list(archdsl.build(network).state_dict())
+    assert len(set(tensors)) == 8
+    assert {name.rpartition(".")[0] for name in tensors} == {node.name for node in network.layers}
 
 
 @pytest.mark.parametrize("container", [nn.Sequential(), nn.ModuleList(), nn.Linear(1, 1), nn.Conv2d(1, 1, 1), nn.Module()])

@@ -38,6 +38,8 @@ class Namer:
         self.taken = frozenset(_labels_of(body)) if body is not None else frozenset()
 
     def fresh(self, base: str) -> str:
+        if base.startswith("__"):
+            base = f"_{base.lstrip('_')}"  # Python would put the name of the class before two
         while True:
             count = self.counts[base] = self.counts.get(base, 0) + 1
             name = f"{base}_{count}" if base[-1].isdigit() else f"{base}{count}"
