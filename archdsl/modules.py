@@ -6,10 +6,8 @@ followed; library blocks (`specs/lib/NAME.arch` defines NAME) are read when a sp
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,7 +18,7 @@ from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.ops import LAYERS
 from archdsl.parse import parse
 from archdsl.resources import library_root, specs_root
-from archdsl.source import Source
+from archdsl.source import Source, open_file
 
 IMPORT_DEPTH = 32
 MOST_BYTES = 2**20
@@ -249,10 +247,7 @@ def read_text(path: Path) -> str:
 
     Raises OSError, UnicodeDecodeError.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # a pipe would wait for a writer, a device never end
-            raise OSError(errno.EINVAL, "not a file of text")
+    with open_file(path) as file:
         data = file.read(MOST_BYTES + 4)
     if len(data) > MOST_BYTES:  # the parser refuses it by its length; a cut inside a character must not hide that
         return data.decode("utf-8", errors="ignore")

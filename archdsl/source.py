@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,3 +62,16 @@ class Span:
     def at_end(self) -> Span:
         """The empty place just after this one."""
         return Span(self.source, self.stop, self.stop)
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """A file's bytes. A pipe would wait for a writer, and a device never end: they are refused. Raises OSError."""
+    file = open(path, "rb", opener=_without_waiting)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "a pipe or a device, not a file", os.fspath(path))
+    return file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

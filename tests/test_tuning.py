@@ -74,6 +74,7 @@ GOOD = '{"schema": 1, "key": {"a": 1}, "choice": "x", "ns": 5, "error": 0.0, "ma
         GOOD.replace('{"a": 1}', "3"),
         GOOD.replace('"x"', "3"),
         GOOD.replace("5", "-5"),
+        GOOD.replace("5", "1" + 400 * "0"),
         GOOD.replace("5", '"5"'),
         GOOD.replace("5", "true"),
         GOOD.replace("0.0", "NaN"),
@@ -98,6 +99,10 @@ def test_files_that_are_no_such_file(cache: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.warns(UserWarning, match="choices"):
         assert choices.find(KEY) is None
     cache.rmdir()
+    os.mkfifo(cache)
+    with pytest.warns(UserWarning, match="a pipe"):
+        assert choices.find(KEY) is None
+    cache.unlink()
     cache.write_bytes(os.urandom(5000))
     with pytest.warns(UserWarning, match="can't be read"):
         assert choices.find(KEY) is None
@@ -327,6 +332,11 @@ def test_the_command_where_nothing_can_be_kept(
     monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path / "file"))
     assert cli.main(["tune", str(spec)]) == 0
     assert "not kept:" in capsys.readouterr().err
+    cache = tmp_path / "cache" / choices.NAME
+    cache.mkdir(parents=True)
+    monkeypatch.setenv("ARCHDSL_CACHE", str(cache.parent))
+    assert cli.main(["tune", str(spec)]) == 0
+    assert f"not kept: {cache}: " in capsys.readouterr().err
     monkeypatch.setenv("ARCHDSL_CACHE", "off")
     assert cli.main(["tune", str(spec)]) == 0
     assert "not kept: ARCHDSL_CACHE is off" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import random
 from collections.abc import Callable, Mapping
@@ -515,6 +516,22 @@ def test_a_broken_file(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "net.pt").write_bytes(data)
     code, said = refused(tmp_path / "net.pt")
     assert code == "A601" and "net.pt" in said
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+def test_a_file_that_was_cut_short(share: float, tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    torch.save(archdsl.build(network()).state_dict(), path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    code, said = refused(path)
+    assert code == "A601" and "cut short" in said
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "net.pt")
+    with pytest.raises(OSError, match="not a file"):
+        archdsl.load_weights(archdsl.build(network()), tmp_path / "net.pt")
 
 
 def test_what_is_no_source(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def _tuned(network: Network, args: Namespace) -> int:
     try:
         path = keep(tuned)
     except OSError as error:
-        print(printable(f"not kept: {error.filename or 'the file'}: {why(error)}"), file=sys.stderr)
+        print(printable(f"not kept: {error.filename2 or error.filename or 'the file'}: {why(error)}"), file=sys.stderr)
     else:
         print(printable(f"kept in {path}" if path else "not kept: ARCHDSL_CACHE is off") + "\n")
     return CLEAN if tuned.best else FINDINGS

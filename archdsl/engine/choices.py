@@ -22,6 +22,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from archdsl.source import open_file
+
 SCHEMA = 1
 MOST = 4096
 """Lines that a file keeps; the oldest go first."""
@@ -98,13 +100,15 @@ def _line(key: str, choice: Choice) -> str:
 def _read(path: Path) -> tuple[dict[str, Choice], str]:
     """(choices by the text of their key, what is wrong with the file or "")."""
     try:
-        if path.stat().st_size > LARGEST:
-            return {}, f"larger than {LARGEST >> 20} MiB"
-        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+        with open_file(path) as file:
+            data = file.read(LARGEST + 1)
     except FileNotFoundError:
         return {}, ""
     except OSError as error:
         return {}, error.strerror or "can't be read"
+    if len(data) > LARGEST:
+        return {}, f"larger than {LARGEST >> 20} MiB"
+    lines = data.decode("utf-8", "replace").splitlines()
     entries: dict[str, Choice] = {}
     broken = 0
     for line in lines:
@@ -113,7 +117,7 @@ def _read(path: Path) -> tuple[dict[str, Choice], str]:
             if value["schema"] != SCHEMA:
                 continue  # of another version of archdsl; it is measured again
             entries[_text(value["key"])] = _checked(value)
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             broken += 1
     return entries, f"{broken} of {len(lines)} lines can't be read" if broken else ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from archdsl.source import open_file
 from archdsl.weights.refusal import unusable
 from archdsl.weights.slots import Source
 
@@ -12,7 +13,7 @@ def from_path(path: str | os.PathLike[str]) -> Source:
     """The weights in a file. Raises OSError where it can't be opened, ArchError (A601) where it holds none."""
     path = os.fspath(path)
     title = os.path.basename(path) or path
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         start = file.read(16)
     if start[:8] == b"\x89HDF\r\n\x1a\n":
         from archdsl.weights import keras_file

@@ -79,14 +79,13 @@ def from_file(path: str, title: str) -> Source:
         with warnings.catch_warnings():  # about pickles of other protocols
             warnings.simplefilter("ignore")
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:
+    except Exception as error:  # of a short file OSError too
         first = str(error).strip().split("\n")[0]
         if "weights_only" in str(error) or "Unsupported" in first:
             hint = "save its state_dict: torch.save(model.state_dict(), path)"
             raise unusable(f"{title} holds Python objects beside tensors, and none is run", hint) from None
-        raise unusable(f"{title} is no file that torch can read ({type(error).__name__})") from None
+        hint = "it may have been cut short: compare its size with the original's"
+        raise unusable(f"{title} is no file that torch can read ({type(error).__name__})", hint) from None
     if not isinstance(state, Mapping):
         raise unusable(f"{title} holds a {type(state).__name__}, not a state_dict")
     return from_mapping(state, title)
