@@ -7,17 +7,20 @@ the commands that need them: starting the program is part of what every command 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import sys
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from archdsl.commands import CLEAN, COMMANDS, FINDINGS, UNUSABLE, Unusable, meant
-from archdsl.commands._output import printable, report
+from archdsl.commands._output import printable, report, why
 
 INTERNAL = 70  # EX_SOFTWARE
 WHEN = ("auto", "always", "never")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""What a write fails with, on a stream that is there but takes nothing."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,6 +37,9 @@ class _Parser(argparse.ArgumentParser):
             message = f"no {what} {wrong[1]!r}" if what == "command" else f"{what} can't be {wrong[1]!r}"
             message += meant(wrong[1], choices) or f"; choose from {', '.join(choices)}"
         self.exit(UNUSABLE, f"{self.prog}: error: {printable(message)}\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (file or sys.stderr).write(message)  # argparse would pass over what can't be written
 
     def unknown(self, arguments: list[str]) -> NoReturn:
         """Refuse what no option or argument took."""
@@ -98,24 +104,47 @@ def _parser() -> tuple[_Parser, dict[str, _Command]]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Raises nothing: what goes wrong is told, and the exit code says what kind it was."""
+    # Python has None for one that is closed.
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
     for stream in (sys.stdout, sys.stderr):
         # A terminal that can't show a character gets its escape, never an exception.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = _run(sys.argv[1:] if argv is None else argv)
+        code = _exit_code(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
         return code
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else CLEAN
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader has left. Python would flush once more at exit, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)  # the reader has left
         return 141  # as the shell reports a program ended by SIGPIPE
+    except OSError as error:
+        return _full(error) if error.errno in FULL and error.filename is None else _internal(error)
     except Exception as error:
         return _internal(error)
+
+
+def _exit_code(argv: list[str]) -> int:
+    try:
+        return _run(argv)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else CLEAN
+
+
+def _full(error: OSError) -> int:
+    _discard(sys.stdout)
+    try:
+        print(f"archdsl: error: can't write the output: {why(error)}", file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)
+    return UNUSABLE
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what a stream still holds go nowhere: Python would flush it once more at exit, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(argv: list[str]) -> int:

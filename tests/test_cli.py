@@ -584,6 +584,36 @@ def test_what_is_unexpected_is_told_in_two_lines(run: Run, monkeypatch: pytest.M
     assert code == 70 and "Traceback" in err
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["check", "lenet5"], ["compile", "lenet5", "-o", "-"], ["--version"], ["--help"]])
+def test_output_that_takes_nothing(arguments: list[str], unbuffered: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    command = [sys.executable, "-m", "archdsl", *arguments]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, text=True, timeout=60)
+        assert done.returncode == 2
+        assert done.stderr.endswith("archdsl: error: can't write the output: no space left on device\n")
+        assert subprocess.run(command, stdout=full, stderr=full, env=environment, timeout=60).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "out", "err"),
+    [
+        ("check lenet5 -q >&-", 0, "", ""),
+        ("check nope 2>&-", 2, "0 files checked\n", ""),
+        ("--help >&- 2>&-", 0, "", ""),
+        ("fmt - <&-", 2, "", "archdsl: error: can't read <stdin>: it is closed\n"),
+        ("lsp <&-", 2, "", "archdsl: error: a language server speaks with an editor: docs/editors.md shows how one starts it\n"),
+    ],
+)
+def test_streams_that_are_closed(command: str, code: int, out: str, err: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    line = ["sh", "-c", f"{sys.executable} -m archdsl {command}"]
+    done = subprocess.run(line, capture_output=True, env=environment, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (code, out, err)
+
+
 def test_interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -55,6 +55,8 @@ def read(spec: str) -> tuple[Source, Path | None]:
     with _reading(STDIN if spec == "-" else spec):
         if spec != "-":
             return api.open_spec(spec)
+        if sys.stdin is None:
+            raise Unusable(f"can't read {STDIN}: it is closed")
         # One byte more than a source may have is enough to be refused by its length.
         data = sys.stdin.buffer.read(LONGEST + 1)
         return Source(STDIN, data.decode(errors="ignore" if len(data) > LONGEST else "strict")), None

@@ -40,7 +40,7 @@ def run(args: Namespace) -> int:
         import pygls  # noqa: F401
     except ImportError:
         raise Unusable('the language server needs pygls: pip install "archdsl[lsp]"') from None
-    if sys.stdin.isatty():
+    if sys.stdin is None or sys.stdin.isatty():
         raise Unusable("a language server speaks with an editor: docs/editors.md shows how one starts it")
     with collector_paused():  # a tenth of the time to the first findings
         with _unprinted():
