@@ -142,6 +142,13 @@ def _full(error: OSError) -> int:
     return UNUSABLE
 
 
+def _is_of_memory(error: Exception) -> bool:
+    """Whether there is no room for what was wanted. torch says it in words alone."""
+    return isinstance(error, MemoryError) or bool(
+        re.search("allocate memory|out of memory|Storage size calculation overflowed", str(error))
+    )
+
+
 def _discard(stream: TextIO) -> None:
     """Let what a stream still holds go nowhere: Python would flush it once more at exit, and complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -164,9 +171,17 @@ def _run(argv: list[str]) -> int:
         report(error.diagnostics, args)
         return FINDINGS
     except Unusable as error:
-        sys.stdout.flush()
-        print(f"archdsl: error: {printable(str(error))}", file=sys.stderr)
-        return UNUSABLE
+        return _unusable(printable(str(error)))
+    except (MemoryError, RuntimeError) as error:
+        if not _is_of_memory(error):
+            raise
+        return _unusable("the memory is too small for this; try a smaller input, batch or width")
+
+
+def _unusable(message: str) -> int:
+    sys.stdout.flush()
+    print(f"archdsl: error: {message}", file=sys.stderr)
+    return UNUSABLE
 
 
 def _internal(error: Exception) -> int:

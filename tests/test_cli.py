@@ -614,6 +614,19 @@ def test_streams_that_are_closed(command: str, code: int, out: str, err: str) ->
     assert (done.returncode, done.stdout, done.stderr) == (code, out, err)
 
 
+@pytest.mark.parametrize("command", ["compile", "tune", "export --to pt2", "weights"])
+def test_a_network_that_no_memory_holds(command: str, run: Run) -> None:
+    name, *options = command.split()
+    largest = 2**31 - 1
+    text = f"arch n {{ input 3x8x8; conv1-{largest}; conv1-{largest} }}"
+    if name == "compile":  # torch's words for a tensor that it can't even describe
+        text = f"arch n {{ input 3x{largest}x{largest}; conv1-8 }}"
+    files = [write("n.arch", text), *([write("n.pt", "")] if name == "weights" else [])]
+    code, _, err = run(name, *files, *options)
+    assert code == 2
+    assert err.endswith("archdsl: error: the memory is too small for this; try a smaller input, batch or width\n")
+
+
 def test_interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
