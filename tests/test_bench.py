@@ -370,7 +370,7 @@ def _short(init: Callable[..., None]) -> Callable[..., None]:
         (["tiny.arch", "--threads", "0"], 2, "'0' is not a number of threads"),
         (["tiny.arch", "--plot", "tiny.arch"], 2, "it is the spec itself"),
         (["tiny.arch", "-o", "mine.json"], 1, "error[A403]: mine.json exists, and archdsl did not write it"),
-        (["open.arch"], 2, "the input 3xHxW leaves sizes open"),
+        (["open.arch"], 2, "the input 3xHxW leaves sizes open: give --input"),
         (["bad.arch"], 1, "error[A101]"),
     ],
 )

@@ -465,8 +465,26 @@ def test_compile_where_nothing_can_be_written(run: Run, backend: SimpleNamespace
         "archdsl: error: can't write folder: it is a folder\n",
     )
     code, _, err = run("compile", spec, "-o", "no/x.py")
-    assert (code, err) == (2, "archdsl: error: can't write no/x.py: no such file or directory\n")
+    assert (code, err) == (2, "archdsl: error: can't write no/x.py: there is no folder no\n")
     assert sorted(os.listdir()) == ["folder", "spec.arch"]
+
+
+@pytest.mark.parametrize(("path", "why"), [("", "the name of the file to write is empty"), ("no/x.html", "there is no folder no")])
+@pytest.mark.parametrize("command", ["compile", "export --to pt2", "diff spec.arch", "bench", "weights spec.arch", "draw"])
+def test_an_output_that_can_not_be_is_refused_at_once(command: str, path: str, why: str, run: Run) -> None:
+    spec = write("spec.arch", GOOD)
+    code, out, err = run(*command.split(), spec, "-o", path)
+    if command == "draw" and not path:
+        why = "the name says what to draw"
+    assert code == 2 and why in err
+    assert "loaded" not in out and os.listdir() == ["spec.arch"]
+
+
+def test_a_name_that_is_empty(run: Run) -> None:
+    spec = write("spec.arch", GOOD)
+    for command in (["check"], ["summary"], ["fmt"], ["diff", spec]):
+        code, _, err = run(*command, "")
+        assert code == 2 and err == "archdsl: error: the name of the file to read is empty\n"
 
 
 def test_a_failed_write_leaves_the_old_file(

@@ -72,7 +72,7 @@ class _Run:
     def begin(self) -> None:
         """Find who can take part, and make what all share."""
         if not all(map(known, self.network.input)):
-            raise ValueError(f"the input {written(self.network.input)} leaves sizes open")
+            raise ValueError(f"the input {written(self.network.input)} leaves sizes open: give --input")
         for name in (OURS, *self.settings.against):
             hindered = hindrance(SUBJECTS[name], self.settings.dtype, self.settings.device)
             self.found[name] = Found(name, *hindered) if hindered else Found(name, MEASURED)

@@ -76,15 +76,20 @@ def same_file(one: str, other: str) -> bool:
 
 
 def refuse_others(path: str, spec: str, force: bool, ours: str | Callable[[str], bool]) -> None:
-    """Refuse to write over the spec, and over a file that archdsl did not write unless forced to.
+    """Refuse what can't be written, the spec, and a file that archdsl did not write unless forced to.
 
     ours: a pattern that the files this command writes begin with, or a function of the path that knows them.
     Raises ArchError (A403), Unusable.
     """
     from archdsl.diagnostics import ArchError, Diagnostic
 
+    if not path:
+        raise Unusable("the name of the file to write is empty")
     if os.path.isdir(path):
         raise Unusable(f"can't write {path}: it is a folder")
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise Unusable(f"can't write {path}: there is no folder {os.path.dirname(path) or folder}")
     # A device or a pipe is written to, not replaced.
     if not os.path.isfile(path):
         return

@@ -125,6 +125,8 @@ def params(args: Namespace) -> dict[str, Any]:
 @contextmanager
 def _reading(target: str) -> Iterator[None]:
     """Turn what can go wrong with a file into one line."""
+    if not target:
+        raise Unusable("the name of the file to read is empty")
     try:
         yield
     except UnicodeDecodeError as error:

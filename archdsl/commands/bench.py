@@ -68,7 +68,7 @@ def run(args: Namespace) -> int:
     for spec in args.specs:
         networks.append(load(args, spec))
         for path, marker in ((args.output, results.MARKER), (args.plot, plot.MARKER)):
-            if path:
+            if path is not None:
                 refuse_others(path, spec, args.force, marker)
     try:
         made = command.run(networks, args, _tell if sys.stderr.isatty() else None)
@@ -76,7 +76,7 @@ def run(args: Namespace) -> int:
         raise Unusable(str(error)) from None
     print(made.json if args.format == "json" else made.text, end="")
     for path, data in ((args.output, made.json), (args.plot, made.svg)):
-        if path:
+        if path is not None:
             write(path, data)
             print(printable(f"wrote {path}"), file=sys.stderr)
     return CLEAN if made.sound else FINDINGS

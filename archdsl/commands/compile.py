@@ -54,7 +54,7 @@ def run(args: Namespace) -> int:
         sys.stdout.buffer.flush()
         path = "the module"
     else:
-        path = args.output or f"{network.name}.py"
+        path = args.output if args.output is not None else f"{network.name}.py"
         refuse_others(path, args.spec, args.force, MARKER)
         write(path, text)
     wrote = f"wrote {path} ({count(text.count(chr(10)), 'line')})"

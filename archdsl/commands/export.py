@@ -40,7 +40,7 @@ def run(args: Namespace) -> int:
 
     network = load(args, args.spec)
     report(network.warnings, args)
-    path = args.output or f"{network.name}.{args.to}"
+    path = args.output if args.output is not None else f"{network.name}.{args.to}"
     if path == "-":
         raise Unusable("-o -: an export is written to a file")
     if args.weights and same_file(path, args.weights):
