@@ -16,7 +16,7 @@ from archdsl.elaborate import Elaboration, elaborate
 from archdsl.headroom import collector_paused, deep_recursion
 from archdsl.lints import chosen_codes, lint
 from archdsl.modules import Files, Module, load_module, read_text
-from archdsl.network import Network
+from archdsl.network import Network, need_network
 from archdsl.resources import specs_root
 from archdsl.source import Source, Span
 
@@ -220,7 +220,7 @@ def parse_shape(input: str | tuple[int, ...] | None) -> tuple[int, ...] | None:
         return None
     try:
         shape = tuple(int(side) for side in input.split("x")) if isinstance(input, str) else tuple(input)
-    except ValueError:
+    except (ValueError, TypeError):
         raise ValueError(f"an input is written as 3x224x224, not {input!r}") from None
     if len(shape) not in (1, 3) or not all(isinstance(s, int) and not isinstance(s, bool) and 0 < s < 2**31 for s in shape):
         raise ValueError(f"an input has one or three positive sizes, as in 3x224x224, not {input!r}")
@@ -257,6 +257,8 @@ def loads(
     **params: Any,
 ) -> Network:
     """The network of a text: `archdsl.loads("conv3-64 x2; maxpool", input="3x224x224")`. Raises ArchError."""
+    if not isinstance(text, str):
+        raise TypeError(f"loads takes a text, not {type(text).__name__}")
     return _one(Source(name, text), None, None, arch, input, params)
 
 
@@ -319,6 +321,7 @@ def emit(network: Network) -> str:
     """
     from archdsl import printer
 
+    need_network(network, "emit")
     return printer.emit(network)
 
 

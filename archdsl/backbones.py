@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import NamedTuple, Never, overload
 
 from archdsl.diagnostics import ArchError, Diagnostic, did_you_mean
-from archdsl.network import Network, Node, Output, Region
+from archdsl.network import Network, Node, Output, Region, need_network
 from archdsl.symbolic import Dim
 
 MODULES = frozenset({"layer", "block", "group", "aux"})
@@ -74,6 +74,7 @@ def features(network: Network, out: str | int | Iterable[str | int] | None = Non
 
     Raises ArchError: A501 where a tensor of that name does not exist, A502 where there is no label to go by.
     """
+    need_network(network, "features")
     chosen = _chosen(network, out)
     cut = _Cut(network, chosen.values())
     return cut.network(tuple(_output(network, name, node) for name, node in chosen.items()))
@@ -82,6 +83,7 @@ def features(network: Network, out: str | int | Iterable[str | int] | None = Non
 def feature_info(network: Network) -> FeatureInfo:
     """What a network gives as a backbone: its outputs, where it was cut down to some or its spec names them; else the
     last labelled image of each resolution on the way down, of which there may be none."""
+    need_network(network, "feature_info")
     return FeatureInfo(_feature(network, name, node) for name, node in _levels(network).items())
 
 

@@ -432,3 +432,9 @@ def to_data(network: Network) -> dict[str, Any]:
         "nodes": [node_data(node) for node in network.nodes],
         "region": region_data(network.region),
     }
+
+
+def need_network(value: object, who: str) -> None:
+    """Refuse what is no Network, in the name of the function `who`. Raises TypeError."""
+    if not isinstance(value, Network):
+        raise TypeError(f"{who} takes a Network, not {type(value).__name__}: archdsl.load(...) makes one")

@@ -674,3 +674,18 @@ def test_goldens_are_checked_and_can_be_missing(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode != 0 and "ARCHDSL_UPDATE_GOLDEN=1 pytest" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: archdsl.emit("lenet5"), TypeError, "emit takes a Network, not str: archdsl.load"),  # type: ignore[arg-type]
+        (lambda: archdsl.features("lenet5"), TypeError, "features takes a Network, not str"),  # type: ignore[arg-type]
+        (lambda: archdsl.feature_info(None), TypeError, "feature_info takes a Network, not NoneType"),  # type: ignore[arg-type]
+        (lambda: archdsl.loads(None), TypeError, "loads takes a text, not NoneType"),  # type: ignore[arg-type]
+        (lambda: archdsl.loads("conv3-4", input=3), ValueError, "an input is written as 3x224x224, not 3"),  # type: ignore[arg-type]
+    ],
+)
+def test_values_of_another_type(call: Callable[[], object], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=re.escape(words)):
+        call()
