@@ -9,8 +9,7 @@ from typing import Any, Literal, NamedTuple
 from archdsl import syntax
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.modules import Module
-from archdsl.ops import LAYERS
-from archdsl.ops._pointwise import Pointwise
+from archdsl.ops import LAYERS, carried
 from archdsl.ops.base import Op
 from archdsl.source import Span
 from archdsl.values import CONSTANTS, COPY, FUNCTIONS
@@ -316,10 +315,7 @@ class References:
         self.expression(value, names, word=True)
 
     def no_carried_layer(self, value: syntax.Expr, name: str, field: str) -> None:
-        if field == "act":
-            choices = sorted(n for n, layer in LAYERS.items() if is_activation(layer))
-        else:
-            choices = [n for n in ("bn", "lrn") if n in LAYERS]
+        choices = carried(field)
         near = VALUE_WORDS.get(name.lower()) or layer_word(name)
         if near is None and absent(name) is None:
             near = did_you_mean(name, [*choices, "none"])
@@ -350,16 +346,6 @@ def without_parentheses(span: Span, name: str) -> Span:
 def replaced(span: Span, text: str | None, title: str | None = None) -> Fix | None:
     """The fix that puts a word in place of a wrong one, if there is one."""
     return Fix(span, text, title or f"did you mean `{text}`?") if text else None
-
-
-def is_activation(layer: type[Op]) -> bool:
-    """Whether a layer is one that `act=` is meant for."""
-    return (
-        issubclass(layer, Pointwise)
-        and not layer.model_fields
-        and layer.syntax not in ("identity", "scale")
-        or layer.syntax == "prelu"
-    )
 
 
 def _labels_in(statements: Iterable[syntax.Statement]) -> Iterator[tuple[str, Span]]:

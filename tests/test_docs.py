@@ -134,6 +134,9 @@ def test_the_layer_of_the_how_to_works(tmp_path: Path, monkeypatch: pytest.Monke
     _register(module.Softsign, registry)
     assert registry["softsign"]().infer((64, 32, 32)) == (64, 32, 32)
     assert registry["softsign"]().lower((10,)).target == "torch.nn.Softsign"
+    monkeypatch.setitem(LAYERS, "softsign", module.Softsign)
+    checked = api.check(Source("net.arch", "input 3x8x8; conv3-4(act=softsing)"))
+    assert [d.hint for d in checked.diagnostics] == ["write `softsign`"]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.relative_to(ROOT)))

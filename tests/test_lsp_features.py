@@ -293,7 +293,7 @@ def test_completion_inside_parentheses() -> None:
     assert {"same", "valid"} <= set(offered(HEAD + "  conv3-8(p=‸)\n}"))
     acts = offered(HEAD + "  conv3-8(act=‸)\n}")
     assert {"none", "relu", "hswish"} <= set(acts) and not {"bn", "maxpool"} & set(acts)
-    assert {"none", "bn", "lrn"} <= set(offered(HEAD + "  conv3-8(norm=‸)\n}"))
+    assert {"none", "bn", "ln", "lrn"} <= set(offered(HEAD + "  conv3-8(norm=‸)\n}"))
     assert {"match", "pad", "auto"} <= set(offered(HEAD + "  residual(shortcut=‸) { }\n}"))
     assert set(offered("arch net { input 3x3x3\n expect(‸) }")) == {
         "params",

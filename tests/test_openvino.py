@@ -123,8 +123,12 @@ def test_every_network_of_the_zoo(name: str) -> None:
     assert sum(each.mine_bf16 for each in found) <= 1.25 * sum(each.torch_bf16 for each in found)
 
 
+LACKING: frozenset[str] = frozenset()
+"""Layers that have no counterpart yet: networks with one run on oneDNN."""
+
+
 def test_all_layers_have_a_counterpart() -> None:
-    assert {name for name, layer in LANGUAGE.items() if layer.expand is Op.expand} <= set(LAYERS)
+    assert {name for name, layer in LANGUAGE.items() if layer.expand is Op.expand} - set(LAYERS) == LACKING
     assert missing(fused(archdsl.load("mobilenet_v3_small"))) == []
 
 

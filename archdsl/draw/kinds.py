@@ -10,15 +10,14 @@ _CATEGORIES = {
     "up": ("upconv", "upsample"),
     "pool": ("maxpool", "avgpool", "gap", "adaptivemaxpool", "adaptiveavgpool"),
     "fc": ("fc",),
-    "norm": ("bn", "ln", "lrn", "normalize"),
-    "act": ("relu", "relu6", "silu", "hswish", "sigmoid", "hsigmoid", "tanh", "gelu", "prelu", "softmax"),
+    "norm": ("normalize",),
 }
 _BY_LAYER = {layer: name for name, layers in _CATEGORIES.items() for layer in layers}
 
 
 def category(op: Op) -> str:
-    """What a layer is coloured as; one that is not listed by what it has, a window and a width."""
-    known = _BY_LAYER.get(op.syntax)
+    """What a layer is coloured as; one that is not listed by what it is for, or has, a window and a width."""
+    known = _BY_LAYER.get(op.syntax, op.fills)
     if known is not None:
         return known
     fields = type(op).model_fields

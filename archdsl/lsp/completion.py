@@ -18,16 +18,14 @@ from archdsl.lsp.context import Context, Scope, context_at, scope_at
 from archdsl.lsp.markup import Formats, paged
 from archdsl.modules import library_names
 from archdsl.names import signature
-from archdsl.ops import LAYERS
+from archdsl.ops import LAYERS, carried
 from archdsl.ops.base import written
 from archdsl.pages import default_words, stem_of, summary, type_words
-from archdsl.references import is_activation
 from archdsl.values import FUNCTIONS
 from archdsl.vocabulary import choices_of
 
 TRIGGERS = ["@", "(", ",", "=", '"', "/", "-", "."]
 MOST_FILES = 500
-NORMS = ("bn", "ln", "lrn")
 
 _K = types.CompletionItemKind
 _STATEMENTS = {
@@ -225,9 +223,8 @@ def _values(context: Context, scope: Scope) -> Iterator[types.CompletionItem]:
             yield _item(choice, _K.EnumMember, f"a value of {name}")
         if stem in LAYERS and name in LAYERS[stem].layers:
             yield _item("none", _K.EnumMember, f"no {name}")
-            for other, layer in sorted(LAYERS.items()):
-                if other in NORMS if name == "norm" else is_activation(layer):
-                    yield _item(other, _K.Function, summary(other), of=other)
+            for other in carried(name):
+                yield _item(other, _K.Function, summary(other), of=other)
     yield from _names(scope, False)
 
 

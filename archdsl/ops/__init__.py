@@ -43,6 +43,8 @@ def _register(cls: type[Op], registry: dict[str, type[Op]]) -> None:
             and not name.startswith("model_")
         ):
             raise TypeError(f"{who}.{name}: not a method that a layer has ({', '.join(sorted(_HOOKS))})")
+    if cls.fills not in (None, "act", "norm"):
+        raise TypeError(f"{who} fills {cls.fills!r}, and layers carry only an act or a norm")
     for name in (*cls.positional, *cls.layers, *cls.short.values()):
         if name not in cls.model_fields:
             raise TypeError(f"{who} names {name!r}, which is not one of its fields")
@@ -64,3 +66,8 @@ def _discover() -> dict[str, type[Op]]:
 
 LAYERS: dict[str, type[Op]] = _discover()
 """Every layer by its name in the language."""
+
+
+def carried(field: str) -> list[str]:
+    """Layers that an argument is meant for, `act` or `norm`, by name."""
+    return sorted(name for name, layer in LAYERS.items() if layer.fills == field)

@@ -129,6 +129,8 @@ class Op(BaseModel):
       positional  fields that bare arguments fill, in order.
       short       other spellings of argument names: {"p": "padding"}.
       layers      fields whose value is itself a layer, written `act=relu` or `norm=bn(eps=1e-3)`, or `none`.
+      fills       the argument of other layers that it is meant for, `act` or `norm`: messages and completion
+                  offer it there.
       follows     the layer whose `default` this one takes where it has none of its own.
       arity       number of inputs; None for a merge of two or more branches, written `syntax [ a | b ]`.
       examples    lines "conv3-64: 3x32x32 -> 64x32x32"; a refused one ends in "-> error". A merge has
@@ -141,6 +143,7 @@ class Op(BaseModel):
     positional: ClassVar[tuple[str, ...]] = ()
     short: ClassVar[dict[str, str]] = {}
     layers: ClassVar[tuple[str, ...]] = ()
+    fills: ClassVar[Literal["act", "norm"] | None] = None
     follows: ClassVar[str | None] = None
     arity: ClassVar[int | None] = 1
     examples: ClassVar[tuple[str, ...]] = ()

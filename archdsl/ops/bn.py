@@ -39,6 +39,7 @@ class BatchNorm(Pointwise):
     """
 
     syntax: ClassVar = "bn"
+    fills: ClassVar = "norm"
     examples: ClassVar = (
         "bn: 64x32x32 -> 64x32x32",
         "bn(eps=1e-3, gamma=false): 32x149x149 -> 32x149x149",

@@ -12,6 +12,7 @@ class GELU(Pointwise):
     """x * Phi(x), Phi the normal distribution's function, element by element (Hendrycks & Gimpel, 2016)."""
 
     syntax: ClassVar = "gelu"
+    fills: ClassVar = "act"
     examples: ClassVar = ("gelu: 64x32x32 -> 64x32x32", "gelu: 10 -> 10")
 
     def lower(self, x: Shape) -> Lowering:

@@ -15,6 +15,7 @@ class HSigmoid(Pointwise):
     """
 
     syntax: ClassVar = "hsigmoid"
+    fills: ClassVar = "act"
     examples: ClassVar = ("hsigmoid: 64x32x32 -> 64x32x32", "hsigmoid: 10 -> 10")
 
     def lower(self, x: Shape) -> Lowering:

@@ -12,6 +12,7 @@ class HSwish(Pointwise):
     """x * min(max(x + 3, 0), 6) / 6, element by element (MobileNetV3, 2019)."""
 
     syntax: ClassVar = "hswish"
+    fills: ClassVar = "act"
     examples: ClassVar = ("hswish: 64x32x32 -> 64x32x32", "hswish: 10 -> 10")
 
     def lower(self, x: Shape) -> Lowering:

@@ -26,6 +26,7 @@ class LayerNorm(Pointwise):
     """
 
     syntax: ClassVar = "ln"
+    fills: ClassVar = "norm"
     examples: ClassVar = (
         "ln: 96x56x56 -> 96x56x56",
         "ln(eps=1e-6): 768 -> 768",

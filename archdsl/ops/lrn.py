@@ -17,6 +17,7 @@ class LocalResponseNorm(Op):
     """
 
     syntax: ClassVar = "lrn"
+    fills: ClassVar = "norm"
     positional: ClassVar = ("size",)
     short: ClassVar = {"n": "size"}
     examples: ClassVar = (

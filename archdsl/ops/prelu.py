@@ -16,6 +16,7 @@ class PReLU(Pointwise):
     """
 
     syntax: ClassVar = "prelu"
+    fills: ClassVar = "act"
     examples: ClassVar = (
         "prelu: 64x32x32 -> 64x32x32",
         "prelu(shared=true): 10 -> 10",

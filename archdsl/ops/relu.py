@@ -12,6 +12,7 @@ class ReLU(Pointwise):
     """max(x, 0), element by element (Nair & Hinton, 2010)."""
 
     syntax: ClassVar = "relu"
+    fills: ClassVar = "act"
     examples: ClassVar = ("relu: 64x32x32 -> 64x32x32", "relu: 10 -> 10")
 
     def lower(self, x: Shape) -> Lowering:

@@ -12,6 +12,7 @@ class ReLU6(Pointwise):
     """min(max(x, 0), 6), element by element (Krizhevsky, 2010; MobileNet)."""
 
     syntax: ClassVar = "relu6"
+    fills: ClassVar = "act"
     examples: ClassVar = ("relu6: 64x32x32 -> 64x32x32", "relu6: 10 -> 10")
 
     def lower(self, x: Shape) -> Lowering:

@@ -12,6 +12,7 @@ class Sigmoid(Pointwise):
     """1 / (1 + exp(-x)), element by element."""
 
     syntax: ClassVar = "sigmoid"
+    fills: ClassVar = "act"
     examples: ClassVar = ("sigmoid: 64x32x32 -> 64x32x32", "sigmoid: 10 -> 10")
 
     def lower(self, x: Shape) -> Lowering:

@@ -12,6 +12,7 @@ class SiLU(Pointwise):
     """x * sigmoid(x), element by element (Elfwing et al., 2017), which EfficientNet calls swish."""
 
     syntax: ClassVar = "silu"
+    fills: ClassVar = "act"
     examples: ClassVar = ("silu: 64x32x32 -> 64x32x32", "silu: 10 -> 10")
 
     def lower(self, x: Shape) -> Lowering:

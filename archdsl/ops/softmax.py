@@ -12,6 +12,7 @@ class Softmax(Pointwise):
     """exp(x) / sum of exp(x) over the channels, at each place of an image by itself (torch.nn.Softmax)."""
 
     syntax: ClassVar = "softmax"
+    fills: ClassVar = "act"
     examples: ClassVar = ("softmax: 1000 -> 1000", "softmax: 21x64x64 -> 21x64x64")
 
     def lower(self, x: Shape) -> Lowering:

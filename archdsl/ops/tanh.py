@@ -12,6 +12,7 @@ class Tanh(Pointwise):
     """The hyperbolic tangent, element by element (LeNet's activation)."""
 
     syntax: ClassVar = "tanh"
+    fills: ClassVar = "act"
     examples: ClassVar = ("tanh: 64x32x32 -> 64x32x32", "tanh: 10 -> 10")
 
     def lower(self, x: Shape) -> Lowering:
