@@ -1058,3 +1058,12 @@ def test_parameters_of_a_known_layer() -> None:
     """VGG's first fc, which alone has three quarters of the network's parameters."""
     weights = read_op("fc-4096").weights((512, 7, 7))
     assert sum(prod(weight.shape) for weight in weights) == 102_764_544
+
+
+def test_every_combinator_has_its_steps() -> None:
+    """They are found by name: one that is missing would fail within somebody's check."""
+    from archdsl.combinators import COMBINATORS
+    from archdsl.elaborate.steps import Steps
+
+    found = {name.removeprefix("do_") for name in dir(Steps) if name.startswith("do_")}
+    assert found == set(COMBINATORS) == {combinator.name for combinator in COMBINATORS.values()}

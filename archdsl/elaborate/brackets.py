@@ -103,7 +103,7 @@ class Brackets(Layers):
                 ops[0], tuple(inputs), name, step, frame, tuple(b.span for b in step.body.branches)
             )
         if result is not None and stream is not None:
-            title = self.title(step, target, frame, None)
+            title = self.title(step, frame, None)
             outer.append(self.region("merge", "", title, start, stream, result, step, tuple(self.children)))
         self.children = outer
         return result
@@ -147,7 +147,7 @@ class Brackets(Layers):
             drop = frame.namer.fresh("droppath") if "drop_path" in options.model_fields_set else ""
             result = self.shortcut(step, options, stream, body, frame, name, drop)
             if result is not None and (result != body or body != stream):
-                title = self.title(step, target, frame, None)
+                title = self.title(step, frame, None)
                 children = tuple(self.children)
                 self.children = []
                 names: tuple[tuple[str, Any], ...] = ()
@@ -369,7 +369,7 @@ class Brackets(Layers):
         inside = frame.inside(namer=namer, tensors=dict(frame.tensors), variables=dict(frame.variables))
         result = self.sequence(step.body, stream, inside)
         if result is not None and result != stream:
-            title = self.title(step, target, frame, None)
+            title = self.title(step, frame, None)
             outer.append(self.region("aux", name, title, start, stream, result, step, tuple(self.children)))
             self.outputs.append(
                 Output(name=name, node=result, aux=True, weight=options.weight, span=step.span)

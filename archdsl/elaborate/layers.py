@@ -183,7 +183,7 @@ class Layers(Findings):
             result = self.add(op, (result,), where, step, frame)  # type: ignore[arg-type]
             if result is None:
                 return None
-        title = self.title(step, target, frame, stride)
+        title = self.title(step, frame, stride)
         self.children.append(self.region("layer", name, title, start, stream, result, step))  # type: ignore[arg-type]
         return result
 
@@ -390,7 +390,7 @@ class Layers(Findings):
             self._targets[key] = found if usable else None  # type: ignore[assignment]
         return self._targets[key]
 
-    def title(self, step: syntax.Step, target: Target, frame: Frame, stride: syntax.Expr | None) -> str:
+    def title(self, step: syntax.Step, frame: Frame, stride: syntax.Expr | None) -> str:
         """A step as its author would say it, numbers put in; a body in full only where it is short."""
         text = step.head.name if isinstance(step.head, syntax.Name) else ""
         if step.width is not None:

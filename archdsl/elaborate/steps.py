@@ -182,7 +182,7 @@ class Steps(Brackets):
         elif len(self.nodes) + count * self.least_layers(step, target, stream, frame) > MOST_LAYERS:
             self.too_many(repeat.span, frame)
         name = self.name_of(step, frame)
-        title = f"{self.title(step, target, frame, step.stride)} x{count}" if stream is not None else ""
+        title = f"{self.title(step, frame, step.stride)} x{count}" if stream is not None else ""
         outer, self.children = self.children, []
         start, entered = len(self.nodes), stream
         inner = frame.inside(namer=Namer(frame.namer.path(name), None))
@@ -254,22 +254,20 @@ class Steps(Brackets):
         if target.kind == "block":
             return self.call(step, target, stream, frame, name, stride)
         if not copy and not (target.kind == "group" and step.label is not None):
-            return self.bracketed(step, target, stream, frame, frame)
+            return self.bracketed(step, target, stream, frame)
         # A bracketed step that is a module of its own: its labels are its own too.
         outer, self.children = self.children, []
         start = len(self.nodes)
         namer = Namer(frame.namer.path(name), step.body if isinstance(step.body, syntax.Sequence) else None)
         inside = frame.inside(namer=namer, tensors=dict(frame.tensors))
-        result = self.bracketed(step, target, stream, inside, frame)
+        result = self.bracketed(step, target, stream, inside)
         if result is not None and stream is not None:
-            title = self.title(step, target, frame, None)
+            title = self.title(step, frame, None)
             outer.append(self.region("group", name, title, start, stream, result, step, tuple(self.children)))
         self.children = outer
         return result
 
-    def bracketed(
-        self, step: syntax.Step, target: Target, stream: int | None, frame: Frame, outside: Frame
-    ) -> int | None:
+    def bracketed(self, step: syntax.Step, target: Target, stream: int | None, frame: Frame) -> int | None:
         """A merge, a combinator or a group, within the module of the frame."""
         if target.kind == "group":
             assert isinstance(step.body, syntax.Sequence)
@@ -321,7 +319,7 @@ class Steps(Brackets):
                 notes.append(f"`{step_text(maker)}`: {how}")
                 if maker is not step and maker.head is not None and maker.span.source is literal.span.source:
                     related.append(Related(maker.head.span, f"makes it {written(shape[1:])}"))
-                fix = self.other_size(at, maker, wanted, frame)
+                fix = self.other_size(at, maker, wanted)
         elif not frame.calls and isinstance(step.width, syntax.Number) and wanted[0] is not None and known(wanted[0]):
             head = step.head.name if isinstance(step.head, syntax.Name) else ""
             fix = Fix(step.width.span, str(wanted[0]), f"write `{head}-{wanted[0]}`")
@@ -349,7 +347,7 @@ class Steps(Brackets):
             index = self.nodes[index].inputs[0]
         return at
 
-    def other_size(self, at: int, maker: syntax.Step, wanted: Shape, frame: Frame) -> Fix | None:
+    def other_size(self, at: int, maker: syntax.Step, wanted: Shape) -> Fix | None:
         """The edit of the step that set a size which makes it the wanted one, if one argument can."""
         if maker.span.source is not self.source:
             return None
@@ -410,7 +408,7 @@ class Steps(Brackets):
         result = self.sequence(definition.body, stream, inner)
         result = aliases.get(result, result)  # outside the block the tensor has its own name
         if result is not None:
-            title = self.title(step, target, frame, stride)
+            title = self.title(step, frame, stride)
             outer.append(
                 self.region(
                     "block",

@@ -30,14 +30,14 @@ def traced(
     dtype: torch.dtype,
 ) -> Traced:
     """Run a layer once on zeros and keep the operators it called."""
-    layer = _layer(lowering, weights)
+    layer = layer_of(lowering, weights)
     inputs = [_zeros(shape, dtype) for shape in shapes]
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # sizes are constants of the plan, and TorchScript is what runs here
         try:
             output = layer(*inputs)
         except NotImplementedError:  # torch lacks the kernel in this dtype
-            layer = _in_float32(_layer(lowering, {name: value.float() for name, value in weights.items()}))
+            layer = _in_float32(layer_of(lowering, {name: value.float() for name, value in weights.items()}))
             output = layer(*inputs)
         # torch.jit.trace would keep the function, and the inputs with it, as long as the process lives.
         graph, _ = torch._C._create_graph_by_tracing(
@@ -69,7 +69,7 @@ def _in_float32(layer: Callable[..., torch.Tensor]) -> Callable[..., torch.Tenso
     return lambda *inputs: layer(*(i.float() for i in inputs)).to(inputs[0].dtype)
 
 
-def _layer(lowering: Lowering, weights: dict[str, torch.Tensor]) -> Callable[..., torch.Tensor]:
+def layer_of(lowering: Lowering, weights: dict[str, torch.Tensor]) -> Callable[..., torch.Tensor]:
     space: dict[str, Any] = {"torch": torch, "nn": nn}
     if isinstance(lowering, Function):
 

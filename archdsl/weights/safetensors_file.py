@@ -63,11 +63,3 @@ def digest(tensors: Mapping[str, Any]) -> str:
         if tensor.numel():
             found.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
     return found.hexdigest()
-
-
-def written_by_archdsl(path: str) -> bool:
-    """Whether a file begins as the safetensors files that archdsl writes."""
-    with open(path, "rb") as file:
-        start = file.read(8)
-        length = int.from_bytes(start, "little")
-        return len(start) == 8 and length < 100_000_000 and f'"{HASH}"'.encode() in file.read(min(length, 1 << 20))

@@ -14,7 +14,7 @@ from archdsl.engine.gpu.candidate import Candidate, Given, Run
 from archdsl.engine.gpu.problem import Problem
 from archdsl.engine.gpu.segments import Epilogue, epilogue, segments
 from archdsl.engine.gpu.weights import Weights, channels_last_weight
-from archdsl.engine.traced import _layer as layer_of
+from archdsl.engine.traced import layer_of
 from archdsl.passes._kernel import AFFINE, Stage, Step, is_pixelwise
 
 ACTS: dict[str, Callable[[Tensor], Tensor]] = {
