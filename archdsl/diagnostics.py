@@ -61,6 +61,11 @@ class ArchError(Exception):
         return to_text(self.diagnostics)
 
 
+def refusal(code: str, message: str, hint: str, notes: tuple[str, ...] = ()) -> ArchError:
+    """One finding that has no place in a text."""
+    return ArchError([Diagnostic(code=code, message=message, span=None, hint=hint, notes=notes)])
+
+
 class Code(NamedTuple):
     """A kind of finding: its one-line title and the page that `archdsl explain` prints."""
 

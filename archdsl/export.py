@@ -18,7 +18,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.balance import balance, images
-from archdsl.diagnostics import ArchError, Diagnostic
+from archdsl.diagnostics import ArchError, refusal
 from archdsl.live import build, need_torch
 from archdsl.network import Network
 from archdsl.ops.base import written
@@ -76,11 +76,11 @@ def export(network: Network, to: str, *, weights: str | None = None, batch: int 
     need_torch()
     for package in NEEDS[to]:
         if find_spec(package) is None:
-            raise _refusal("A401", f"{package} is not installed, and --to {to} needs it", "pip install archdsl[export]")
+            raise refusal("A401", f"{package} is not installed, and --to {to} needs it", "pip install archdsl[export]")
     if not all(map(known, network.input)):
         raise ValueError(f"the input {written(network.input)} leaves sizes open")
     if to == "onnx" and 4 * int(network.params) > LARGEST:
-        raise _refusal("A409", "an ONNX file can hold 2 GiB, and the weights are more", "--to pt2 has no such limit")
+        raise refusal("A409", "an ONNX file can hold 2 GiB, and the weights are more", "--to pt2 has no such limit")
     model, report = _model(network, weights)
     data, check, says = _made(network, model, to, batch)
     agreement = seen = _compared(network, model, check, batch)
@@ -89,14 +89,14 @@ def export(network: Network, to: str, *, weights: str | None = None, batch: int 
         seen = _compared(network, other, _made(network, other, to, batch)[1], batch)
     for found in (agreement, seen):
         if not found.holds:
-            raise _refusal(
+            raise refusal(
                 "A410",
                 f"the {to} file does not give what the module gives: it is off by {found.error:.1e} of the output's "
                 f"change from image to image, torch by {found.of_torch:.1e}",
                 _REPORT,
             )
     if not seen.sees:
-        raise _refusal("A410", "the output hardly depends on the image, so that no comparison can show anything", _REPORT)
+        raise refusal("A410", "the output hardly depends on the image, so that no comparison can show anything", _REPORT)
     words = f"checked with {check.by}: error {seen.error:.1e}, torch's own {seen.of_torch:.1e}"
     also = () if agreement.sees else ("checked with random weights: with these the output hardly depends on the image",)
     return Exported(data, (says, words, *also), report)
@@ -285,7 +285,7 @@ def _compared(network: Network, model: nn.Module, check: _Check, batch: int | No
         for index, found in enumerate((theirs, ours)):
             for value, true in zip(found, truth, strict=True):
                 if name not in value or value[name].shape != true[name].shape:
-                    raise _refusal("A410", f"the output {name} of the file is missing or has another shape", _REPORT)
+                    raise refusal("A410", f"the output {name} of the file is missing or has another shape", _REPORT)
                 error = ((value[name].double() - true[name]).abs().max() / change).item()
                 # Neither what is not a number nor a change of nothing is agreement.
                 worst[index] = max(worst[index], error) if error == error else float("inf")
@@ -302,10 +302,6 @@ def _ran(check: _Check, given: Tensor) -> Outputs:
 _REPORT = "nothing was written; please report the spec"
 
 
-def _refusal(code: str, message: str, hint: str, notes: tuple[str, ...] = ()) -> ArchError:
-    return ArchError([Diagnostic(code=code, message=message, span=None, hint=hint, notes=notes)])
-
-
 @contextmanager
 def _refusing(what: str, code: str = "A409") -> Iterator[None]:
     """Whatever torch or a runtime raises, as one error that names it."""
@@ -320,7 +316,7 @@ def _refusing(what: str, code: str = "A409") -> Iterator[None]:
         words = " ".join(f"{type(cause).__name__}: {cause}".split())[:300]
         message = f"{what} refuses this network" if code == "A409" else f"the file could not be checked: {what}"
         hint = "a fixed --batch and a current torch may help" if code == "A409" else _REPORT
-        raise _refusal(code, message, hint, (words,)) from None
+        raise refusal(code, message, hint, (words,)) from None
 
 
 @contextmanager

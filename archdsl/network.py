@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import field
 from fractions import Fraction
 from functools import cached_property
@@ -120,6 +121,14 @@ class Region:
     parameters: tuple[str, ...] = ()
     children: SkipValidation[tuple[Region, ...]] = ()
     span: SpanField = field(compare=False, repr=False)
+
+    def own_nodes(self) -> Iterator[int]:
+        """Nodes that are in none of its children."""
+        at = self.start
+        for child in self.children:
+            yield from range(at, child.start)
+            at = max(at, child.stop)
+        yield from range(at, self.stop)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_frozen)

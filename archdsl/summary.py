@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from archdsl.network import Network, Region
-from archdsl.ops.base import Shape
+from archdsl.ops.base import Shape, written
 from archdsl.render import printable, width
 from archdsl.symbolic import Dim
 
@@ -96,22 +96,12 @@ def size(value: Dim) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def shape_text(shape: Shape) -> str:
-    """`64x224x224`; sums in symbols stand in parentheses, as in the language."""
-    return "x".join(_side(side) for side in shape)
-
-
-def _side(side: Dim) -> str:
-    text = str(side)
-    return text if text.replace("_", "").isalnum() else f"({text})"
-
-
 def field_text(field: tuple[Dim, Dim] | None) -> str:
     """`212`, or `3x7` where height and width differ."""
     if field is None:
         return ""
     height, across = field
-    return size(height) if height == across else shape_text(field)
+    return size(height) if height == across else written(field)
 
 
 def bytes_text(count: Dim | None) -> str:
@@ -150,7 +140,7 @@ def totals(network: Network) -> tuple[tuple[str, str], ...]:
     lines.append(("receptive field", f"{field_text(image.extent)} pixels, effective stride {image.stride}"))
     main = [output for output in network.outputs if not output.aux]
     if len(main) > 1:
-        shown = (f"{output.name} {shape_text(network.nodes[output.node].shape)}" for output in main)
+        shown = (f"{output.name} {written(network.nodes[output.node].shape)}" for output in main)
         lines.append(("outputs", ", ".join(shown)))
     heads = list(_heads(network.region))
     aux = [output for output in network.outputs if output.aux]
@@ -172,7 +162,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     macs = size(row.macs)
     return (
         row.title,
-        shape_text(row.output),
+        written(row.output),
         size(row.params),
         macs if _runs(row) else f"({macs})",
         field_text(row.field),
@@ -195,7 +185,7 @@ def cut(text: str, cells: int) -> str:
 
 def heading(network: Network) -> str:
     """`vgg16, input 3x224x224`"""
-    return f"{network.name}, input {shape_text(network.input)}"
+    return f"{network.name}, input {written(network.input)}"
 
 
 def to_text(network: Network, depth: int = 1) -> str:
@@ -229,7 +219,7 @@ def to_text(network: Network, depth: int = 1) -> str:
 def to_markdown(network: Network, depth: int = 1) -> str:
     """The table for a README."""
     out = [
-        f"**{network.name}**, input `{shape_text(network.input)}`",
+        f"**{network.name}**, input `{written(network.input)}`",
         "",
         f"| {' | '.join(_HEADINGS)} |",
         "|:--|:--|--:|--:|--:|",
@@ -251,7 +241,8 @@ def _code(text: str) -> str:
     return f"{fence}{text}{fence}".replace("|", "\\|")
 
 
-def _plain(value: Dim | None) -> int | str | None:
+def plain(value: Dim | None) -> int | str | None:
+    """A number for JSON; one with symbols as it is written."""
     return value if value is None or isinstance(value, int) else str(value)
 
 
@@ -264,7 +255,7 @@ def to_csv(network: Network, depth: int = 1) -> str:
     for row in rows(network, depth):
         field = "x".join(map(str, row.field)) if row.field else ""
         costs = (row.params, row.buffers, row.macs)
-        output = shape_text(row.output)
+        output = written(row.output)
         evaluated = "true" if row.evaluated else "false"
         writer.writerow((row.depth, row.step, row.label or "", row.kind, output, *costs, field, evaluated))
     return stream.getvalue().rstrip("\n")
@@ -275,18 +266,18 @@ def to_data(network: Network, depth: int = 1) -> dict[str, Any]:
     image = network.last_image
     return {
         "name": network.name,
-        "input": [_plain(side) for side in network.input],
-        "params": _plain(network.params),
-        "buffers": _plain(network.buffers),
-        "macs": _plain(network.macs),
-        "activation_bytes": _plain(network.activation_bytes),
+        "input": [plain(side) for side in network.input],
+        "params": plain(network.params),
+        "buffers": plain(network.buffers),
+        "macs": plain(network.macs),
+        "activation_bytes": plain(network.activation_bytes),
         "peak_bytes": network.peak_bytes,
-        "receptive_field": [_plain(side) for side in image.extent],
+        "receptive_field": [plain(side) for side in image.extent],
         "stride": [str(side) for side in image.jump],
         "outputs": [
             {
                 "name": output.name,
-                "shape": [_plain(side) for side in network.nodes[output.node].shape],
+                "shape": [plain(side) for side in network.nodes[output.node].shape],
                 "aux": output.aux,
                 "weight": output.weight,
             }
@@ -298,11 +289,11 @@ def to_data(network: Network, depth: int = 1) -> dict[str, Any]:
                 "step": row.step,
                 "label": row.label,
                 "kind": row.kind,
-                "output": [_plain(side) for side in row.output],
-                "params": _plain(row.params),
-                "buffers": _plain(row.buffers),
-                "macs": _plain(row.macs),
-                "receptive_field": row.field and [_plain(side) for side in row.field],
+                "output": [plain(side) for side in row.output],
+                "params": plain(row.params),
+                "buffers": plain(row.buffers),
+                "macs": plain(row.macs),
+                "receptive_field": row.field and [plain(side) for side in row.field],
                 "evaluated": row.evaluated,
             }
             for row in rows(network, depth)

@@ -17,6 +17,7 @@ from archdsl import api, figures, summary, syntax
 from archdsl.diagnostics import Diagnostic, did_you_mean
 from archdsl.figures import WORDS, Figure, Printed
 from archdsl.network import Network
+from archdsl.ops.base import written
 from archdsl.parse import parse
 from archdsl.render import printable, width
 from archdsl.resources import specs_root
@@ -177,7 +178,7 @@ def _without(text: str, spans: Iterable[Span]) -> str:
 
 def _size(network: Network) -> Size:
     return Size(
-        input=summary.shape_text(network.input),
+        input=written(network.input),
         params=network.params,
         buffers=network.buffers,
         macs=network.macs,

@@ -139,7 +139,7 @@ class _Looks:
 
     def _look(self, region: Region) -> _Look:
         inside = [self.of(child) for child in region.children]
-        own = list(own_nodes(region))
+        own = list(region.own_nodes())
         texts = [self._op(i) for i in own]
         # What comes from outside is compared where it is made.
         sources = ((i, self.network.nodes[i].inputs) for i in own)
@@ -170,15 +170,6 @@ class _Looks:
     def steps(self, region: Region) -> list[_Look]:
         """What is inside, as `_opened` has it."""
         return [self.of(child) for child in _opened(region, self.opened)]
-
-
-def own_nodes(region: Region) -> Iterator[int]:
-    """Nodes of a region that are in none of its children."""
-    at = region.start
-    for child in region.children:
-        yield from range(at, child.start)
-        at = max(at, child.stop)
-    yield from range(at, region.stop)
 
 
 def _kernel(arguments: str) -> str:
@@ -221,7 +212,7 @@ class _Aligner:
 
     def owned(self, side: _Looks, region: Region) -> list[int]:
         """Own layers, and those of what is looked through."""
-        found = list(own_nodes(region))
+        found = list(region.own_nodes())
         for child in region.children:
             if is_open(child, side.opened):
                 found.extend(self.owned(side, child))

@@ -9,7 +9,7 @@ from archdsl.diff.compare import Change, Difference, Row, Step
 from archdsl.diff.weights import Tensor, numbers
 from archdsl.diff.words import entries, headline
 from archdsl.network import Network
-from archdsl.symbolic import Dim
+from archdsl.summary import plain
 
 
 def to_json(difference: Difference) -> str:
@@ -52,24 +52,20 @@ def to_data(difference: Difference) -> dict[str, Any]:
     }
 
 
-def _plain(value: Dim | None) -> int | str | None:
-    return value if value is None or isinstance(value, int) else str(value)
-
-
 def _network(network: Network) -> dict[str, Any]:
     image = network.last_image
     return {
         "name": network.name,
         "hash": network.hash,
         "layers": len(network.layers),
-        "input": [_plain(side) for side in network.input],
-        "output": [_plain(side) for side in network.shape],
-        "params": _plain(network.params),
-        "buffers": _plain(network.buffers),
-        "macs": _plain(network.macs),
-        "activation_bytes": _plain(network.activation_bytes),
+        "input": [plain(side) for side in network.input],
+        "output": [plain(side) for side in network.shape],
+        "params": plain(network.params),
+        "buffers": plain(network.buffers),
+        "macs": plain(network.macs),
+        "activation_bytes": plain(network.activation_bytes),
         "peak_bytes": network.peak_bytes,
-        "receptive_field": [_plain(side) for side in image.extent],
+        "receptive_field": [plain(side) for side in image.extent],
         "stride": [str(side) for side in image.jump],
         "outputs": [{"name": o.name, "aux": o.aux, "weight": o.weight} for o in network.outputs],
     }
@@ -91,10 +87,10 @@ def _step(step: Step | None) -> dict[str, Any] | None:
         return None
     return {
         "title": step.title,
-        "output": [_plain(side) for side in step.output],
-        "params": _plain(step.params),
-        "macs": _plain(step.macs),
-        "receptive_field": step.field and [_plain(side) for side in step.field],
+        "output": [plain(side) for side in step.output],
+        "params": plain(step.params),
+        "macs": plain(step.macs),
+        "receptive_field": step.field and [plain(side) for side in step.field],
     }
 
 
@@ -104,12 +100,12 @@ def _change(change: Change) -> dict[str, Any]:
         "titles": list(change.titles),
         "arguments": {name: list(pair) for name, pair in change.values.items()},
         "layers": [list(pair) for pair in change.other_layers],
-        "reads": change.reads and [[_plain(side) for side in shape] for shape in change.reads],
+        "reads": change.reads and [[plain(side) for side in shape] for shape in change.reads],
     }
 
 
 def _tensor(tensor: Tensor) -> dict[str, Any]:
-    shapes = ([_plain(side) for side in shape] for shape in (tensor.before, tensor.after))
+    shapes = ([plain(side) for side in shape] for shape in (tensor.before, tensor.after))
     before, after = shapes
     return {
         "a": tensor.a or None,

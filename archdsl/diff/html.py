@@ -12,8 +12,9 @@ from archdsl.diff.text import to_text, totals
 from archdsl.diff.words import headline
 from archdsl.headroom import deep_recursion
 from archdsl.network import Network, Region
+from archdsl.ops.base import written
 from archdsl.render import printable
-from archdsl.summary import shape_text, size
+from archdsl.summary import size
 
 MARKER = r"<!doctype html><!-- archdsl diff"
 """How a page of ours begins."""
@@ -56,7 +57,7 @@ def _rows(a: Network, b: Network, row: Row) -> Iterator[str]:
         if step is None:
             cells.append("<td><td><td><td>")
         else:
-            cells.append(_cells(step.title, shape_text(step.output), size(step.params), size(step.macs), 0))
+            cells.append(_cells(step.title, written(step.output), size(step.params), size(step.macs), 0))
     single = len(row.pairs) == 1
     inside = row.pairs[0].inside if single else row.pairs
     shown = [pair for pair in inside if not row.change == "same"]
@@ -78,7 +79,7 @@ def _region(network: Network, region: Region | None, depth: int) -> str:
         return "<td><td><td><td>"
     params, _, macs = network.cost(region)
     return _cells(
-        printed(region), shape_text(network.nodes[region.output].shape), size(params), size(macs), depth - 1
+        printed(region), written(network.nodes[region.output].shape), size(params), size(macs), depth - 1
     )
 
 

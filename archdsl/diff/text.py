@@ -11,8 +11,9 @@ from archdsl.diff.compare import Difference, Row
 from archdsl.diff.weights import Tensor, numbers
 from archdsl.diff.words import Entry, entries, headline
 from archdsl.network import Network
+from archdsl.ops.base import written
 from archdsl.render import printable, width
-from archdsl.summary import bytes_text, cut, field_text, shape_text, size
+from archdsl.summary import bytes_text, cut, field_text, size
 from archdsl.symbolic import Dim
 
 SIGNS = {"same": " ", "changed": "~", "gone": "-", "new": "+"}
@@ -68,8 +69,8 @@ def totals(a: Network, b: Network) -> list[tuple[str, str, str, str]]:
     told.append(("receptive field", fields[0], fields[1], _growth(a.receptive_field, b.receptive_field)))
     others = (
         ("stride", str(a.last_image.stride), str(b.last_image.stride)),
-        ("input", shape_text(a.input), shape_text(b.input)),
-        ("output", shape_text(a.shape), shape_text(b.shape)),
+        ("input", written(a.input), written(b.input)),
+        ("output", written(a.shape), written(b.shape)),
         ("outputs", _outputs(a), _outputs(b)),
     )
     return [*told, *((name, before, now, "") for name, before, now in others if before != now)]
@@ -119,7 +120,7 @@ def _cells(row: Row) -> tuple[str, str, str, str, str]:
     said += [note(entry) for entry in entries(row.changes, {})]
     return (
         " → ".join(cut(title, WIDEST) for title in dict.fromkeys(step.title for step in steps)),
-        _both(*(shape_text(step.output) for step in steps)),
+        _both(*(written(step.output) for step in steps)),
         _both(*(size(step.params) for step in steps)),
         _both(*(short(step.macs) for step in steps)),
         ", ".join(dict.fromkeys(filter(None, said))),

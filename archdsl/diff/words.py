@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archdsl.diff.compare import Change, Difference, Kind, printed
+from archdsl.ops.base import written
 from archdsl.render import printable
-from archdsl.summary import shape_text
 
 MANY = {2.0: "twice", 0.5: "half", 3.0: "three times", 4.0: "four times"}
 MOST_KINDS = 4
@@ -52,7 +52,7 @@ class Entry:
         if self.is_consequence:
             came = [change.reads for change in self.changes if change.reads]
             channels = [(one[0], other[0]) for one, other in came if one[0] != other[0]]
-            shapes = [(shape_text(one), shape_text(other)) for one, other in came]
+            shapes = [(written(one), written(other)) for one, other in came]
             if came:
                 alike = len(channels) == len(came)
                 said[_values("channels in", channels) if alike else f"reads {_listed(shapes)}"] = len(came)
@@ -172,7 +172,7 @@ def _main_change(difference: Difference) -> str:
     inside = (*difference.changes, *(c for row in difference.rows for c in row.changes))
     own = [c for c in inside if c.values or c.other_layers]
     if not own:
-        before, now = (shape_text(n.input) for n in (difference.a, difference.b))
+        before, now = (written(n.input) for n in (difference.a, difference.b))
         return f", on {now} in place of {before}" if before != now else ""
     arguments = list(dict.fromkeys(name for change in own for name in change.values))
     if {*arguments} <= {"channels", "features"} and not any(c.other_layers for c in own):

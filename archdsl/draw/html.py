@@ -12,7 +12,8 @@ from archdsl.draw.scene import DEEPEST, Scene, scene
 from archdsl.draw.svg import to_svg
 from archdsl.draw.tree import items
 from archdsl.network import Network, Region
-from archdsl.summary import Row, field_text, heading, regions, rows, shape_text, size, totals
+from archdsl.ops.base import written
+from archdsl.summary import Row, field_text, heading, regions, rows, size, totals
 
 MARKER = r"<!doctype html><!-- archdsl draw"
 """How a page of ours begins."""
@@ -108,7 +109,7 @@ def _row(row: Row, region: Region, folds: bool) -> str:
     fold = '<button class="fold" title="open or close">▸</button>' if folds else '<span class="fold"></span>'
     hidden = " hidden" if row.depth > 1 else ""
     macs = size(row.macs) if row.evaluated else f"({size(row.macs)})"
-    cells = (shape_text(row.output), size(row.params), macs, field_text(row.field))
+    cells = (written(row.output), size(row.params), macs, field_text(row.field))
     return (
         f'<tr data-depth="{row.depth}" data-start="{region.start}" data-stop="{region.stop}"{hidden}>'
         f'<td title="{escape(row.title)}" style="padding-left:{8 + 14 * (row.depth - 1)}px">{fold}{escape(row.title)}'

@@ -9,7 +9,8 @@ from archdsl.draw.picture import picture
 from archdsl.draw.scene import scene
 from archdsl.draw.svg import to_svg
 from archdsl.network import Network
-from archdsl.summary import field_text, heading, rows, shape_text, size, totals
+from archdsl.ops.base import written
+from archdsl.summary import field_text, heading, rows, size, totals
 
 MOST_ROWS = 1000
 
@@ -33,7 +34,7 @@ def _table(network: Network) -> str:
     lines = []
     for row in told[:MOST_ROWS]:
         macs = size(row.macs) if row.evaluated else f"({size(row.macs)})"
-        cells = (shape_text(row.output), size(row.params), macs, field_text(row.field))
+        cells = (written(row.output), size(row.params), macs, field_text(row.field))
         step = f'<td style="text-align:left"><code>{escape(row.title)}</code>'
         lines.append(f"<tr>{step}{''.join(f'<td>{escape(cell)}' for cell in cells)}</tr>\n")
     if len(told) > MOST_ROWS:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from archdsl.ops.base import Shape
-from archdsl.summary import shape_text
+from archdsl.ops.base import Shape, written
 
 FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 
@@ -53,7 +52,7 @@ def fitted(text: str, size: float, most: float) -> str:
 def sizes(shape: Shape) -> str:
     """`64×112×112`"""
     return (
-        " × ".join(shape_text((side,)) for side in shape)
+        " × ".join(written((side,)) for side in shape)
         if any(not isinstance(s, int) for s in shape)
         else "×".join(map(str, shape))
     )

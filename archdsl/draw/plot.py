@@ -12,11 +12,11 @@ from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.draw.kinds import category
 from archdsl.draw.marks import SMALL, TEXT
 from archdsl.draw.metrics import FONT, fitted, sizes, text_width
-from archdsl.draw.svg import COLORS, LINE, figure
+from archdsl.draw.svg import COLORS, LINE, short_figure
 from archdsl.network import BYTES, VIEWS, Network, Region
-from archdsl.ops.base import Shape
+from archdsl.ops.base import Shape, written
 from archdsl.render import width
-from archdsl.summary import bytes_text, cut, heading, regions, rows, shape_text
+from archdsl.summary import bytes_text, cut, heading, regions, rows
 from archdsl.symbolic import Dim
 
 MARKER = r"<svg [^>]*><!-- archdsl plot"
@@ -60,9 +60,7 @@ def points(network: Network, depth: int = 1) -> list[Point]:
     told = list(zip(rows(network, depth), regions(network, depth), strict=True))
     for (row, region), below in zip(told, [*told[1:], None], strict=True):
         if below is not None and below[0].depth > row.depth:
-            for index in _between(
-                region
-            ):  # what is inside stands in its place, but for the merge of branches
+            for index in region.own_nodes():  # what is inside stands in its place, but for the merge of branches
                 node = network.nodes[index]
                 costs = (_whole(node.params), _whole(node.macs) if index in runs else 0, given[index])
                 found.append((index, Point(node.kind, node.shape, category(node.op), costs)))
@@ -75,15 +73,6 @@ def points(network: Network, depth: int = 1) -> list[Point]:
 
 def _whole(value: Dim) -> int:
     return value if isinstance(value, int) else 0
-
-
-def _between(region: Region) -> Iterator[int]:
-    """Nodes of a region that are in none of its children."""
-    at = region.start
-    for child in region.children:
-        yield from range(at, child.start)
-        at = max(at, child.stop)
-    yield from range(at, region.stop)
 
 
 def _kind(network: Network, region: Region) -> str:
@@ -106,7 +95,7 @@ def _sums(found: Sequence[Point]) -> tuple[int, int, int]:
 
 def said(index: int, value: int) -> str:
     """`138 M`, `24.5 MiB`"""
-    return bytes_text(value) if index == 2 else figure(value)
+    return bytes_text(value) if index == 2 else short_figure(value)
 
 
 # ---- in a terminal ----
@@ -117,7 +106,7 @@ def to_text(network: Network, depth: int = 1) -> str:
     found = points(network, depth)
     sums = _sums(found)
     most = [max((p.values[i] for p in found), default=0) for i in range(3)]
-    cells = [[cut(p.title, 44), shape_text(p.output)] for p in found]
+    cells = [[cut(p.title, 44), written(p.output)] for p in found]
     wide = [max(map(width, column)) for column in zip(("step", "output"), *cells, strict=True)]
     totals = [f"{name} {said(i, sums[i])}" for i, name in enumerate(NAMES)]
     column = [max(CELLS + 7, width(total)) for total in totals]

@@ -201,7 +201,7 @@ def _legend(picture: Picture) -> tuple[list[str], float]:
         y += 16 if lines else 0
         bar = f'<rect x="16" y="{_n(y + 4)}" width="{_n(FULL)}" height="{_n(BAR)}" rx="1.5" fill="{LINE}"/>'
         copies = any(isinstance(item, Frame) and item.count > 1 for item in items(picture.scene.chain))
-        words = [f"{figure(picture.most)} MACs", *(["in a frame ×n: of one copy"] if copies else [])]
+        words = [f"{short_figure(picture.most)} MACs", *(["in a frame ×n: of one copy"] if copies else [])]
         if FULL + 22 + text_width("; ".join(words), SMALL) + 16 <= width:
             words = ["; ".join(words)]
         lines.append(bar)
@@ -214,7 +214,7 @@ def _legend(picture: Picture) -> tuple[list[str], float]:
     return lines, (y + LEGEND if lines else 0.0)
 
 
-def figure(count: int) -> str:
+def short_figure(count: int) -> str:
     """`1.85 G`, `38.7 K`"""
     for power, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
         if count >= power:

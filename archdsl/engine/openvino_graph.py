@@ -103,7 +103,7 @@ def graph_of(
             kernel = node.op if isinstance(node.op, Kernel) else Kernel(trunk=(stage_of(node, shapes),))
             ways[index] = _kernel(graph, kernel, weights, inputs)
             values[index] = ways[index][0]
-            layers[graph.layer] = _names(kernel, graph.layer), kernel.pattern
+            layers[graph.layer] = kernel.weighted or (graph.layer,), kernel.pattern
         else:
             values[index] = LAYERS[node.op.syntax](graph, node.op, {}, inputs)
             layers[graph.layer] = (graph.layer,), node.op.syntax
@@ -134,16 +134,6 @@ def _image(graph: Graph, network: Network, batch: int, came: torch.dtype, last: 
     if came == torch.bfloat16:
         value = graph("convert", value, "f32")
     return image, value
-
-
-def _names(kernel: Kernel, name: str) -> tuple[str, ...]:
-    found = [
-        each
-        for stage in kernel.stages
-        for source in stage.sources
-        for each in (source.name, *(n for _, n in source.folded))
-    ]
-    return tuple(dict.fromkeys(found)) or (name,)
 
 
 def _kernel(graph: Graph, kernel: Kernel, weights: Weights, inputs: Sequence[Any]) -> list[Any]:

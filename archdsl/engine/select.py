@@ -102,7 +102,7 @@ class Selector:
                 values[index] = inputs[0]
                 continue
             if isinstance(op, Kernel):
-                self._begin(index, _names(op, node.name), op.pattern)
+                self._begin(index, op.weighted or (node.name,), op.pattern)
                 ways[index] = self._kernel(op, inputs)
                 values[index] = ways[index][0]
                 continue
@@ -544,15 +544,6 @@ def network_stage(network: Network, index: int, weights: Weights) -> Stage:
     """The one stage of a plain layer; the same object for every plan, since weights are kept by it."""
     node = network.nodes[index]
     return weights.stage_of(index, lambda: stage_of(node, [network.nodes[i].shape for i in node.inputs]))
-
-
-def _names(kernel: Kernel, name: str) -> tuple[str, ...]:
-    """Of all layers with weights that are in a kernel; of one without, its own."""
-    found = []
-    for stage in kernel.stages:
-        for source in stage.sources:
-            found += [source.name, *(folded for _, folded in source.folded)]
-    return tuple(dict.fromkeys(found)) or (name,)
 
 
 def _with(text: str, act: tuple[str, Numbers, str]) -> str:

@@ -101,6 +101,10 @@ def _pair(value: object) -> object:
     return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _one(value: object) -> object:
+    return (value,) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
 def _whole(value: object) -> object:
     """Ratios may be written 0 or 1."""
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -116,6 +120,9 @@ Pair = Annotated[tuple[Positive, Positive], BeforeValidator(_pair)]
 NaturalPair = Annotated[tuple[Natural, Natural], BeforeValidator(_pair)]
 Real = Annotated[float, BeforeValidator(_whole), Field(allow_inf_nan=False)]
 PositiveReal = Annotated[float, BeforeValidator(_whole), Field(gt=0, allow_inf_nan=False)]
+Reals = Annotated[tuple[Real, ...], BeforeValidator(_one), Field(min_length=1)]
+"""A number for each channel, or one for all."""
+PositiveReals = Annotated[tuple[PositiveReal, ...], BeforeValidator(_one), Field(min_length=1)]
 Ratio = Annotated[float, BeforeValidator(_whole), Field(ge=0, lt=1)]
 """A share in [0, 1): a dropout rate."""
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import BeforeValidator, Field
-
-from archdsl.ops.base import Lowering, Module, Op, PositiveReal, Real, Shape, ShapeError, Weight
+from archdsl.ops.base import Lowering, Module, Op, PositiveReals, Reals, Shape, ShapeError, Weight
 from archdsl.symbolic import known
 
 HELPER = '''\
@@ -28,10 +26,6 @@ class Normalize(nn.Module):
 '''
 
 
-def _one(value: object) -> object:
-    return (value,) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
-
-
 class Normalize(Op):
     """Make the data's mean 0 and its deviation 1, with statistics that are given: (x - mean) / std.
 
@@ -48,8 +42,8 @@ class Normalize(Op):
         "normalize((0.485, 0.456, 0.406), 1): 1x28x28 -> error",
     )
 
-    mean: Annotated[tuple[Real, ...], BeforeValidator(_one), Field(min_length=1)] = (0.0,)
-    std: Annotated[tuple[PositiveReal, ...], BeforeValidator(_one), Field(min_length=1)] = (1.0,)
+    mean: Reals = (0.0,)
+    std: PositiveReals = (1.0,)
 
     def infer(self, x: Shape) -> Shape:
         for name, values in (("mean", self.mean), ("std", self.std)):

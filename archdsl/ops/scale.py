@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
-
-from pydantic import BeforeValidator, Field
+from typing import ClassVar
 
 from archdsl.ops._pointwise import Pointwise
-from archdsl.ops.base import Function, Lowering, Module, Real, Shape, ShapeError
+from archdsl.ops.base import Function, Lowering, Module, Reals, Shape, ShapeError
 
 HELPER = '''\
 class Scale(nn.Module):
@@ -23,10 +21,6 @@ class Scale(nn.Module):
     def extra_repr(self):
         return f"factor={self.factor}"
 '''
-
-
-def _one(value: object) -> object:
-    return (value,) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
 class Scale(Pointwise):
@@ -45,7 +39,7 @@ class Scale(Pointwise):
         "scale((0.5, 0.5)): 3x8x8 -> error",
     )
 
-    factor: Annotated[tuple[Real, ...], BeforeValidator(_one), Field(min_length=1)]
+    factor: Reals
 
     def infer(self, x: Shape) -> Shape:
         if len(self.factor) not in (1, x[0]):

@@ -155,6 +155,13 @@ class Kernel(Op):
         return any(stage.kind in kinds for stage in self.stages)
 
     @property
+    def weighted(self) -> tuple[str, ...]:
+        """Names of the layers with weights that are in it."""
+        sources = [source for stage in self.stages for source in stage.sources]
+        names = (name for source in sources for name in (source.name, *(folded for _, folded in source.folded)))
+        return tuple(dict.fromkeys(names))
+
+    @property
     def pattern(self) -> str:
         """What a backend must be able to do, in a line: `conv3 + relu + maxpool`."""
         text = " + ".join(_word(stage) for stage in self.trunk)

@@ -26,7 +26,6 @@ from archdsl.engine.gpu.timing import seconds_of
 from archdsl.engine.gpu.weights import Weights, of_model
 from archdsl.engine.report import Row
 from archdsl.network import Network
-from archdsl.passes._kernel import Kernel
 from archdsl.plan import plan
 
 
@@ -114,7 +113,7 @@ class Ready:
         with self._lock, on(program.device), torch.no_grad():
             return tuple(
                 Row(
-                    layers_of(each.launch.kernel, each.launch.name),
+                    each.launch.kernel.weighted or (each.launch.name,),
                     each.launch.kernel.pattern,
                     tuple(leaf.how for leaf in each.choice.leaves),
                     tuple(leaf.why for leaf in each.choice.leaves),
@@ -143,12 +142,3 @@ def machine_of(device: torch.device) -> str:
         return books.machine("interpreted", (0, 0), 0)
     about = torch.cuda.get_device_properties(device)
     return books.machine(about.name, (about.major, about.minor), about.multi_processor_count)
-
-
-def layers_of(kernel: Kernel, name: str) -> tuple[str, ...]:
-    """All layers with weights that are in a kernel; of one without, its own name."""
-    found = []
-    for stage in kernel.stages:
-        for source in stage.sources:
-            found += [source.name, *(folded for _, folded in source.folded)]
-    return tuple(dict.fromkeys(found)) or (name,)
