@@ -82,7 +82,9 @@ def check(
 
     path: the file it came from, so that it can `use` others; root: the folder that they must lie in; files: where they
     are read, if not from the disk.
-    lints: groups and codes to look for beside what is always on, `("speed", "L113")`. Raises ValueError for others.
+    lints: groups and codes to look for beside what is always on, `("speed", "L113")`.
+
+    Raises ValueError for other lints, and for an unusable `input`.
     """
     codes = chosen_codes(lints)
     with collector_paused():
@@ -220,7 +222,7 @@ def parse_shape(input: str | tuple[int, ...] | None) -> tuple[int, ...] | None:
         return None
     try:
         shape = tuple(int(side) for side in input.split("x")) if isinstance(input, str) else tuple(input)
-    except (ValueError, TypeError):
+    except (TypeError, ValueError):
         raise ValueError(f"an input is written as 3x224x224, not {input!r}") from None
     if len(shape) not in (1, 3) or not all(isinstance(s, int) and not isinstance(s, bool) and 0 < s < 2**31 for s in shape):
         raise ValueError(f"an input has one or three positive sizes, as in 3x224x224, not {input!r}")
@@ -256,9 +258,12 @@ def loads(
     name: str = "<text>",
     **params: Any,
 ) -> Network:
-    """The network of a text: `archdsl.loads("conv3-64 x2; maxpool", input="3x224x224")`. Raises ArchError."""
+    """The network of a text: `archdsl.loads("conv3-64 x2; maxpool", input="3x224x224")`.
+
+    Raises ArchError with every finding; ValueError for an unusable `input`; TypeError for what is no text.
+    """
     if not isinstance(text, str):
-        raise TypeError(f"loads takes a text, not {type(text).__name__}")
+        raise TypeError(f"loads takes the text of a spec, not {type(text).__name__}; load takes a file's path")
     return _one(Source(name, text), None, None, arch, input, params)
 
 
@@ -271,7 +276,10 @@ def load_from(
     input: str | tuple[int, ...] | None = None,
     **params: Any,
 ) -> Network:
-    """The network of a text that stands in for a file: what it uses is read from beside that file. Raises ArchError."""
+    """The network of a text that stands in for a file: what it uses is read from beside that file.
+
+    Raises ArchError with every finding; ValueError for an unusable `input`.
+    """
     return _one(source, path, path.parent, arch, input, params)
 
 
@@ -317,7 +325,7 @@ def _which(source: Source, checked: Checked) -> Diagnostic:
 def emit(network: Network) -> str:
     """The network as the text of a readable PyTorch module that imports only torch.
 
-    The class of the network itself, `Vgg16` for `vgg16`, takes no arguments.
+    The class of the network itself, `Vgg16` for `vgg16`, takes no arguments. Raises TypeError for what is no Network.
     """
     from archdsl import printer
 
@@ -340,7 +348,8 @@ def build(
     features_only: only what the tensors of `out` need, and a dict of those, as `archdsl.features` has it: labels such as
     "c3", or indices; all that `model.feature_info` tells of, where `out` is None.
 
-    Raises ArchError with every finding where the spec does not check, or torch is missing.
+    Raises ArchError with every finding where the spec does not check, torch is missing, or there is no tensor of `out`;
+    TypeError for `out` without features_only, and for options beside a Network; OSError and ValueError as `load` does.
     """
     from archdsl import live
 

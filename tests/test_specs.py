@@ -7,6 +7,7 @@ that a spec and its `expect` can't be wrong together. What a figure can't see is
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -263,3 +264,21 @@ def test_built_module_has_the_parameters(name):
     assert sum(p.numel() for p in model.parameters()) == PUBLISHED[name].params
     buffers = (b.numel() for key, b in model.named_buffers() if not key.endswith("num_batches_tracked"))
     assert sum(buffers) == network.buffers
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: archdsl.loads("conv3-4", input=224), ValueError, "written as 3x224x224, not 224"),
+        (lambda: archdsl.loads("conv3-4", input="3x"), ValueError, "written as 3x224x224, not '3x'"),
+        (lambda: archdsl.loads(b"conv3-4", input="3x8x8"), TypeError, "the text of a spec, not bytes"),
+        (lambda: archdsl.emit("vgg16"), TypeError, "takes a Network, as load gives one, not str"),
+        (lambda: archdsl.build("vgg16", out="c3"), TypeError, "give features_only=True"),
+        (lambda: archdsl.build(archdsl.load("lenet5"), classes=3), TypeError, "already loaded: classes"),
+        (lambda: archdsl.build("no_such_net"), OSError, "no shipped network is called 'no_such_net'"),
+    ],
+    ids=["number", "half", "bytes", "name", "out", "options", "file"],
+)
+def test_wrong_calls_are_told_in_words(call: Callable[[], object], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()

@@ -1,4 +1,4 @@
-"""What a layer is. One file of this folder holds one layer, and nothing else knows its name.
+"""What a layer is. One file of this folder holds one layer; README.md says what else may know its name.
 
 A layer is a pydantic model: its fields are its arguments. Dropping a file here is all it takes: `archdsl.ops`
 finds it, checks it at import, and grammar, messages, `archdsl layers`, tests and editors read it from there.
