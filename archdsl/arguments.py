@@ -11,7 +11,7 @@ from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.names import Target, argument_names, described, match_parameters, resolve, signature
 from archdsl.ops import LAYERS
 from archdsl.ops.base import Op
-from archdsl.references import Names, References, is_activation, replaced
+from archdsl.references import Names, References, replaced
 from archdsl.source import Span
 from archdsl.words import INFERRED, PYTHON_VALUES, argument_word, as_step, is_known, layer_word
 
@@ -367,7 +367,7 @@ def _switched(argument: syntax.Argument, layer: type[Op]) -> str | None:
     here = word if word in LAYERS else layer_word(word)
     if here not in LAYERS or on not in ("true", "false"):
         return None
-    field = "act" if is_activation(LAYERS[here]) else "norm" if here in ("bn", "ln", "lrn") else ""
+    field = LAYERS[here].fills or ""
     return f"{field}={here if on == 'true' else 'none'}" if field in layer.layers else None
 
 

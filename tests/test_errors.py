@@ -682,7 +682,7 @@ def test_goldens_are_checked_and_can_be_missing(tmp_path: Path) -> None:
         (lambda: archdsl.emit("lenet5"), TypeError, "emit takes a Network, not str: archdsl.load"),  # type: ignore[arg-type]
         (lambda: archdsl.features("lenet5"), TypeError, "features takes a Network, not str"),  # type: ignore[arg-type]
         (lambda: archdsl.feature_info(None), TypeError, "feature_info takes a Network, not NoneType"),  # type: ignore[arg-type]
-        (lambda: archdsl.loads(None), TypeError, "loads takes a text, not NoneType"),  # type: ignore[arg-type]
+        (lambda: archdsl.loads(None), TypeError, "loads takes the text of a spec, not NoneType"),  # type: ignore[arg-type]
         (lambda: archdsl.loads("conv3-4", input=3), ValueError, "an input is written as 3x224x224, not 3"),  # type: ignore[arg-type]
     ],
 )
