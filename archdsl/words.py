@@ -32,6 +32,8 @@ LAYER_WORDS = {
     "hardsigmoid": "hsigmoid",
     "logistic": "sigmoid",
     "rectifier": "relu",
+    "lrelu": "leakyrelu",
+    "leaky": "leakyrelu",
     "globalavgpool": "gap",
     "globalaveragepooling": "gap",
     "globalaveragepool": "gap",
@@ -87,11 +89,8 @@ LAYER_WORDS = {
 }
 """Layers and more, in lower case and without `2d` and `_`. A value with a blank is advice, not a name."""
 
-_LEAKY = "the nearest are `relu` and `prelu`, which learns its slope"
 ABSENT = {
-    "leakyrelu": _LEAKY,
-    "lrelu": _LEAKY,
-    "rrelu": _LEAKY,
+    "rrelu": "the nearest are `leakyrelu`, and `prelu`, which learns its slope",
     "elu": "the nearest are `silu` and `gelu`",
     "selu": "the nearest are `silu` and `gelu`",
     "celu": "the nearest are `silu` and `gelu`",
@@ -227,6 +226,7 @@ _CALLS = {
     "hardswish": _Call("hswish", _ACTIVATION),
     "hardsigmoid": _Call("hsigmoid", _ACTIVATION),
     "prelu": _Call("prelu", ("num_parameters",)),
+    "leakyrelu": _Call("leakyrelu", ("negative_slope", "inplace"), {"negative_slope": "", "alpha": ""}),
     "softmax": _Call("softmax", ("dim",)),
     "logsoftmax": _Call("softmax", ("dim",)),
     "flatten": _Call("flatten", ("start_dim", "end_dim")),

@@ -526,7 +526,8 @@ def test_did_you_mean(wrong: str, known: list[str], right: str | None) -> None:
         ("nn.Upsample(size=(7, 7))", None),
         ("layers.UpSampling2D((1, 2), interpolation='nearest')", "upsample((1, 2), mode=nearest)"),
         ("nn.PReLU()", "prelu"),
-        ("nn.LeakyReLU(0.2)", None),
+        ("nn.LeakyReLU(0.2, inplace=True)", "leakyrelu(0.2)"),
+        ("nn.LeakyReLU(negative_slope=0.1)", "leakyrelu(0.1)"),
         ("nn.BatchNorm2d(64, 1e-3, momentum=0.01)", "bn(eps=1e-3, momentum=0.01)"),
         ("nn.BatchNorm2d(64, affine=False)", None),
         ("layers.BatchNormalization(momentum=0.99, epsilon=0.001)", "bn(momentum=0.01, eps=0.001)"),
@@ -597,6 +598,7 @@ def typed(line: str) -> tuple[str, Diagnostic]:
         ("conv3-64(bn=True)", "conv3-64(norm=bn)"),
         ("conv3-64(bn=False)", "conv3-64(norm=none)"),
         ("conv3-64(relu=True)", "conv3-64(act=relu)"),
+        ("LeakyReLU(0.1)", "leakyrelu(0.1)"),
     ],
 )
 def test_what_was_meant(line: str, meant: str) -> None:
@@ -612,7 +614,7 @@ def test_what_was_meant(line: str, meant: str) -> None:
     [
         ("elu", "the nearest are `silu` and `gelu`"),
         ("mish", "the nearest is `silu`"),
-        ("LeakyReLU(0.1)", "the nearest are `relu` and `prelu`, which learns its slope"),
+        ("rrelu", "the nearest are `leakyrelu`, and `prelu`, which learns its slope"),
         ("unpool", "the nearest are `upsample` and `upconv`"),
         ("attention", "the nearest is `se`, which weighs channels"),
         ("max", "write `maxpool`, or `maximum [ a | b ]`"),
@@ -627,7 +629,7 @@ def test_what_was_meant(line: str, meant: str) -> None:
         ("Conv2D(64, 3, padding='same', foo=1)", "did you mean `conv`? its arguments are others"),
         ("conv3-64(act=mish)", "choose one of gelu, "),
         ("conv(16, 6, 5)", "name it: channels, "),
-        ("nn.LeakyReLU(0.2)", "there is no layer called `LeakyReLU`; the nearest are `relu` and `prelu`"),
+        ("nn.ELU()", "there is no layer called `ELU`; the nearest are `silu` and `gelu`"),
         ("nn.LSTM(3, 64)", "there is no layer called `LSTM`; `archdsl layers` lists what there is"),
         ("nn.Conv2d(3, 2 * w, 3)", "the layer is called `conv` here"),
         ("torch.cat([a, b], dim=1)", "write `concat [ @a | @b ]`, and label those steps: `as a`"),

@@ -278,6 +278,10 @@ def _softmax(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     return g("softmax", inputs[0], 1)
 
 
+def _leakyrelu(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
+    return g("prelu", inputs[0], constant(np.array([op.slope], np.float32)))
+
+
 def _prelu(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     return g("prelu", inputs[0], constant(w["weight"]))
 
@@ -404,6 +408,7 @@ LAYERS: dict[str, Layer] = {
     "gelu": _pointwise("gelu", "erf"),
     "softmax": _softmax,
     "prelu": _prelu,
+    "leakyrelu": _leakyrelu,
     "ln": _ln,
     "lrn": _lrn,
     "add": _merged("add"),

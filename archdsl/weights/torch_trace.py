@@ -15,6 +15,7 @@ KINDS = {
     "Maximum": "max",
     "Cat": "concat",
     "Relu": "relu",
+    "LeakyRelu": "leakyrelu",
     "Hardtanh": "relu6",
     "Sigmoid": "sigmoid",
     "Tanh": "tanh",
