@@ -36,9 +36,7 @@ def _before(place: Place) -> Diagnostic | None:
         step[0] not in LAYERS and step[0] not in COMBINATORS
     ):
         return None
-    last = place.index + 1
-    while place.word(last + 1) not in ("", ";", "}", "]", "|"):
-        last += 1
+    last = place.end_of_step(place.index + 1)
     text = f"{place.span(place.index + 1, last).text} as {name}"
     if "{" in text or "[" in text:  # it may go on in other lines
         return error("A001", "a label stands after its step", place.span(place.first, place.index), "before the step",

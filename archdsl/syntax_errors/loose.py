@@ -32,9 +32,7 @@ def loose_arguments(place: Place) -> Diagnostic | None:
     """`conv3-64, stride 2`, `conv3-64 stride=2`, `conv3-64 p1`, `conv3-64 same`"""
     if not place.step_is_whole():
         return None
-    last = place.index
-    while place.word(last + 1) not in ("", ";", "}", "]", "|"):
-        last += 1
+    last = place.end_of_step(place.index)
     start = place.words[place.first].start
     head = _HEAD.fullmatch(place.source.text[start : place.gap().start])
     layer = layer_called(head[1]) if head else None

@@ -19,10 +19,9 @@ def row_of_a_table(place: Place) -> Diagnostic | None:
         return None
     first = place.first
     bracketed = place.word(first) == "["
-    ends = ("]", "") if bracketed else (";", "}", "]", "|", "")
-    last = first
-    while place.word(last + 1) not in ends:
-        last += 1
+    last = place.end_of_step(first)
+    while bracketed and place.word(last + 1) == ";":
+        last = place.end_of_step(last + 1)
     if bracketed and place.word(last + 1) != "]":
         return None
     inside = place.span(first + bracketed, last)

@@ -60,6 +60,13 @@ class Place:
             return Span(self.source, stop, stop)
         return Span(self.source, self.words[first].start, self.words[min(last, len(self.words) - 1)].stop)
 
+    def end_of_step(self, first: int) -> int:
+        """The last word of what a word is part of, before a `;`, a `|` or a closing bracket."""
+        last = first
+        while self.word(last + 1) not in ("", ";", "}", "]", "|"):
+            last += 1
+        return last
+
     def gap(self) -> Span:
         """The blank between the word at fault and the one before it."""
         stop = self.span().start

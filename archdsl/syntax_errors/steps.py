@@ -189,9 +189,7 @@ def two_steps(place: Place) -> Diagnostic | None:
         return error("A001", "labels are separated by a comma", place.span(), "`,` is missing before this",
                      "write `output @c3, @c4`", fix)  # fmt: skip
     if place.before in COMBINATORS and place.index == place.first + 1 and place.text != "{":
-        last = place.index
-        while place.word(last + 1) not in ("", ";", "}", "]", "|"):
-            last += 1
+        last = place.end_of_step(place.index)
         span = place.span(place.index, last)
         return error("A001", f"the steps of `{place.before}` stand in braces", span, "not in braces",
                      f"write `{place.before} {{ {span.text} }}`", write(span, f"{{ {span.text} }}"))  # fmt: skip
