@@ -21,6 +21,7 @@ import archdsl
 from archdsl import cli
 from archdsl.diagnostics import ArchError
 from archdsl.weights import keras_file, torch_state
+from archdsl.weights.load import WIRED_OTHERWISE
 from archdsl.weights.safetensors_file import CONTENTS, HASH
 
 TEXT = """
@@ -325,6 +326,33 @@ def test_what_has_no_weights_is_told(change: Callable[[Peer], object], peer: Pee
     (note,) = archdsl.load_weights(model, peer).notes
     assert "for a random image the outputs differ by" in note
     assert model.training and all(module.training for module in peer.modules())
+
+
+class Partial(nn.Module):
+    """Convolves a quarter of the channels, cut off at once; our text makes four equal shares of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.part, self.last = nn.Conv2d(3, 16, 1), nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(16, 16, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, rest = torch.split(self.stem(x), [4, 12], dim=1)
+        return self.last(torch.cat([self.part(one), rest], dim=1))
+
+
+class Turned(Partial):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).flip(1)
+
+
+def test_wired_otherwise_with_the_same_outputs() -> None:
+    text = "input 3x8x8; conv1-16; concat [ split(0, 4); conv3-4 | split(1, 4) | split(2, 4) | split(3, 4) ]; conv1-16"
+    model, peer = archdsl.build(archdsl.loads(text)), Partial().eval()
+    report = archdsl.load_weights(model, peer)
+    assert report.notes == (WIRED_OTHERWISE,)
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.allclose(model.eval()(x), peer(x), atol=1e-5)
+    assert refused(Turned().eval(), archdsl.build(archdsl.loads(text)))[0] == "A602"
 
 
 def test_outputs_that_cannot_be_compared(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:

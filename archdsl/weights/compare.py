@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archdsl.network import Network
 from archdsl.symbolic import known
@@ -17,14 +17,24 @@ if TYPE_CHECKING:
 MOST = 50_000_000_000
 """MACs above which nobody waits for it."""
 
-NEAR = {"float32": 1e-3, "float64": 1e-3}
-"""What another order of summation may make of an output, as a share of its length; in narrower types NEAR_LOW."""
-NEAR_LOW = 0.05
+ALLOWED, ALLOWED_LOW = 1e-3, 0.05
+"""What another order of summation may make of an output, as a share of its length, and in narrower types than float32."""
 
 
-def difference(model: nn.Module, source: nn.Module, network: Network) -> str | None:
-    """A sentence on how far the outputs of the two are apart for a random image; None where they are near, and where
-    they can't be compared: the source does not take the image, or gives something else than one tensor of that shape."""
+class Apart(NamedTuple):
+    """How far two outputs are apart, as a share of their length, and what another order of summation may make of it."""
+
+    share: float
+    allowed: float
+
+    @property
+    def same(self) -> bool:
+        return self.share <= self.allowed
+
+
+def apart(model: nn.Module, source: nn.Module, network: Network) -> Apart | None:
+    """How far the outputs of the two are apart for a random image; None where they can't be compared: the source does not
+    take the image, or gives something else than one tensor of that shape, or what is no number."""
     import torch
 
     if not all(map(known, network.input)) or not known(network.macs) or network.macs > MOST:
@@ -37,14 +47,15 @@ def difference(model: nn.Module, source: nn.Module, network: Network) -> str | N
             return None
     if ours is None or theirs is None or ours.shape != theirs.shape:
         return None
-    near = min(NEAR.get(str(next(m.parameters()).dtype).removeprefix("torch."), NEAR_LOW) for m in (model, source))
-    apart = float((ours - theirs).norm() / theirs.norm().clamp_min(1e-30))
-    if apart <= near or not isfinite(apart):
-        return None
-    return (
-        f"for a random image the outputs differ by {apart:.2g} of their length: it computes something else than the network "
-        "in what has no weights, such as padding, stride, a pool, an activation or eps"
-    )
+    share = float((ours - theirs).norm() / theirs.norm().clamp_min(1e-30))
+    return Apart(share, max(map(_allowed, (model, source)))) if isfinite(share) else None
+
+
+def _allowed(model: nn.Module) -> float:
+    import torch
+
+    wide = next(model.parameters()).dtype in (torch.float32, torch.float64)
+    return ALLOWED if wide else ALLOWED_LOW
 
 
 def _output(model: nn.Module, image: Tensor) -> Tensor | None:

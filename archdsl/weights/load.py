@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+from archdsl.diagnostics import ArchError
 from archdsl.live import need_torch, network_of, unwrapped
 from archdsl.network import Network
 from archdsl.weights import disagreement
@@ -20,6 +23,10 @@ from archdsl.weights.slots import COUNTER, Entry, Source, matches
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from archdsl.weights.compare import Apart
+
+WIRED_OTHERWISE = "it reads as wired otherwise than the network, and its output for a random image is the same"
 
 Shapes = dict[str, tuple[int, ...]]
 WRAPPERS = ("module.", "_orig_mod.", "model.")
@@ -64,27 +71,57 @@ def load_weights(
     _used(skip, skipped, "skip", read.title)
     _used(keep, kept, "keep", "the model")
     wanted = {name: tuple(t.shape) for name, t in state.items() if name not in kept}
-    plan = _planned(wanted, network, read)
+    otherwise: tuple[str, ...] = ()
+    try:
+        plan = _planned(wanted, network, read)
+    except ArchError:
+        if skipped or kept or not _runs_the_same(model, source, network, wanted, read):
+            raise
+        plan, otherwise = _planned(wanted, network, replace(read, graph=None)), (WIRED_OTHERWISE,)
     values, notes = _values(plan, state)
     _copy(values, state)
     matched = tuple(
         Match(p.ours, p.entry.name, wanted[p.ours], p.evidence, _change(p)) for p in plan if _leaf(p.ours) != COUNTER
     )
-    if not (skipped or kept):
-        notes += _apart(model, source, network)
-    return Report(read.title, matched, skipped, kept, (*read.notes, *_origin(read, network), *notes))
+    if not (skipped or kept or otherwise):
+        notes += _said_apart(model, source, network)
+    return Report(read.title, matched, skipped, kept, (*read.notes, *_origin(read, network), *otherwise, *notes))
 
 
-def _apart(model: nn.Module, source: object, network: Network | None) -> tuple[str, ...]:
+def _said_apart(model: nn.Module, source: object, network: Network | None) -> tuple[str, ...]:
+    found = _apart(model, source, network)
+    if found is None or found.same:
+        return ()
+    return (
+        f"for a random image the outputs differ by {found.share:.2g} of their length: it computes something else than the "
+        "network in what has no weights, such as padding, stride, a pool, an activation or eps",
+    )
+
+
+def _apart(model: nn.Module, source: object, network: Network | None) -> Apart | None:
     """Of a module that can be run. A state_dict says nothing of what has no weights."""
     from torch import nn
 
-    from archdsl.weights.compare import difference
+    from archdsl.weights.compare import apart
 
     if network is None or not isinstance(source, nn.Module) or hasattr(source, "get_config"):
-        return ()
-    found = difference(model, source, network)
-    return () if found is None else (found,)
+        return None
+    return apart(model, source, network)
+
+
+def _runs_the_same(model: nn.Module, source: object, network: Network | None, wanted: Shapes, read: Source) -> bool:
+    """Whether a module that reads as wired otherwise, one that cuts channels in its own way, say, gives the same with its
+    tensors placed by names and order."""
+    if read.graph is None:
+        return False
+    trial = copy.deepcopy(model)
+    state = _state_of(trial)
+    try:
+        _copy(_values(_planned(wanted, network, replace(read, graph=None)), state)[0], state)
+    except ArchError:
+        return False
+    found = _apart(trial, source, network)
+    return found is not None and found.same
 
 
 def _patterns(given: str | Iterable[str]) -> tuple[str, ...]:
