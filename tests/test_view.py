@@ -296,6 +296,15 @@ def test_a_hostile_text_stays_text(opened: Any) -> None:
 # ---- the command ----
 
 
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Also where whoever runs the tests ignores SIGINT, as a shell does for what it starts with `&`: a child inherits that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_the_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
     (tmp_path / "tiny.arch").write_text(TEXT)
     command = [sys.executable, "-m", "archdsl", "view", "tiny.arch"]
