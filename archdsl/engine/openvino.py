@@ -83,5 +83,7 @@ def _settings(dtype: torch.dtype, threads: int, streams: int) -> dict[str, Any]:
         "INFERENCE_PRECISION_HINT": "bf16" if dtype == torch.bfloat16 else "f32",
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": streams,
+        # What its compiler of small operations keeps of each is more than the weights between, and gains nothing here.
+        "SNIPPETS_MODE": "DISABLE",
         "INFERENCE_NUM_THREADS": threads,
     }
