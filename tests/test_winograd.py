@@ -17,7 +17,10 @@ from test_engine import by_name, close, error, model_of, smallest
 
 import archdsl
 from archdsl.api import shipped_names
-from archdsl.engine import openvino_layers, select, winograd
+from archdsl.engine import halved as halving
+from archdsl.engine import winograd
+from archdsl.engine.openvino import PASSES
+from archdsl.passes import fused
 
 BACKENDS = ("onednn", "openvino")
 
@@ -29,9 +32,10 @@ def quick() -> Iterator[None]:
 
 
 def instead(monkeypatch: pytest.MonkeyPatch, parts: Callable[[Any, int], int | None]) -> None:
-    """Another rule in both backends: what it says of a layer and its channels."""
-    for backend in (openvino_layers, select):
-        monkeypatch.setattr(backend, "winograd", lambda op, size, wanted, gain: parts(op, size[0]))
+    """Another rule: what it says of a layer and its channels, wherever there is no room for it."""
+    monkeypatch.setattr(halving, "saving", lambda op, size, wanted, gain: None if parts(op, size[0]) is None else 1.0)
+    monkeypatch.setattr(halving, "sums", parts)
+    monkeypatch.setattr(halving, "as_torch", lambda network, batch: 2**40)
 
 
 def made(text: str, batch: int = 2) -> tuple[Any, torch.Tensor]:
@@ -126,7 +130,7 @@ def test_later_sizes(backend: str) -> None:
     model = archdsl.build(archdsl.loads("input 384xHxW\nconv3-64; relu")).eval()
     small = large[:, :, :5, :6]
     for first, second in ((large, small), (small, large)):
-        engine = archdsl.optimize(model, first, backend=backend)
+        engine = archdsl.optimize(model, first, backend=backend, room=2**30)
         with torch.no_grad():
             for x in (second, first, large):
                 assert close(engine(x), model(x), 2e-5)
@@ -141,12 +145,35 @@ def test_the_rule() -> None:
             node.name
             for node in archdsl.load(name).nodes
             if node.op.syntax == "conv"
-            and winograd.winograd(node.op, archdsl.load(name).nodes[node.inputs[0]].shape, node.shape, 0.78)
+            and winograd.saving(node.op, archdsl.load(name).nodes[node.inputs[0]].shape, node.shape, 0.78)
         ]
         for name in ("resnet18", "vgg16", "mobilenet_v2")
     }
     assert taken["mobilenet_v2"] == []
     assert len(taken["resnet18"]) == 6 and len(taken["vgg16"]) == 9
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_room(backend: str) -> None:
+    """Where there is room for one of two, the one that saves more for each byte: here that of more pixels."""
+    model, x = made("input 128x28x28\nconv3-128; maxpool2; conv3-256", 1)
+    engines = {room: archdsl.optimize(model, x, backend=backend, room=room) for room in (0, 600_000, 2**30)}
+    assert {room: halved(engine) for room, engine in engines.items()} == {
+        0: set(),
+        600_000: {"conv1"},
+        2**30: {"conv1", "conv2"},
+    }
+    with torch.no_grad():
+        assert all(close(engine(x), model(x), 2e-5) for engine in engines.values())
+
+
+def test_room_unstated() -> None:
+    """No more than torch itself takes: with one image of a network whose weights are most of it, with many images all."""
+    counts = {
+        name: [len(halving.halved(fused(archdsl.load(name), PASSES), batch, 0.9, even=False)) for batch in (1, 16)]
+        for name in ("vgg16", "resnet152", "googlenet_bn")
+    }
+    assert counts == {"vgg16": [5, 9], "resnet152": [0, 42], "googlenet_bn": [8, 8]}
 
 
 def test_error() -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 class Given(NamedTuple):
     """What a backend is made of. network: after `resized` to the example; state: a state_dict; dtype: what is
-    computed in; example: of the images, whose dtype the outputs have; most: images that run together, as `sliced` has it.
+    computed in; example: of the images, whose dtype the outputs have; most: images that run together, as `sliced` has it;
+    room: as `optimize` has it.
     """
 
     network: Network
@@ -25,6 +26,7 @@ class Given(NamedTuple):
     dtype: torch.dtype
     example: torch.Tensor
     most: int | None = None
+    room: int | None = None
 
 
 class Ready(Protocol):

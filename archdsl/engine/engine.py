@@ -36,6 +36,7 @@ def optimize(
     *,
     dtype: torch.dtype | None = None,
     backend: str | None = None,
+    room: int | None = None,
 ) -> Engine:
     """An engine that gives what a model gives in evaluation, faster.
 
@@ -49,11 +50,13 @@ def optimize(
     images, and a batch of four is not cut. Unless stated the one that
     `archdsl tune` found the fastest for this network, size, dtype, CPU and number of threads; where it was not
     asked, openvino if it is installed and has all layers, otherwise onednn.
+    room: bytes that may be taken beyond the weights' own for forms of them that run faster, in float32 on a CPU; unless
+    stated about as many as leave the engine at what the model itself takes when it runs.
 
     Raises ArchError: the model or the example is none that an engine can be made of (A404 to A408), or the
     backend that was asked for is not installed (A401) or can't run it (A411). TypeError for an example that is no tensor.
     """
-    return Engine(model, example, dtype, backend)
+    return Engine(model, example, dtype, backend, room)
 
 
 class Engine:
@@ -72,6 +75,7 @@ class Engine:
         example: torch.Tensor,
         dtype: torch.dtype | None = None,
         backend: str | None = None,
+        room: int | None = None,
     ) -> None:
         if not isinstance(example, torch.Tensor):
             raise _no_tensor("the example", example)
@@ -95,7 +99,7 @@ class Engine:
         self.given = network.input
         self._check_size(example)
         self._shape = shape = tuple(example.shape)
-        given = Given(resized(network, shape[1:]), state, self.dtype, example)
+        given = Given(resized(network, shape[1:]), state, self.dtype, example, room=room)
         self.key = key_of(given)
         tuned = choices.find(self.key) if backend is None else None
         self._backend, self.why, first = chosen(given, backend, tuned)

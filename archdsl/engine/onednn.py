@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from archdsl.engine.backend import WORDS, Given
 from archdsl.engine.calls import Program
 from archdsl.engine.capture import Runner, capture
 from archdsl.engine.cpu import for_cpu
+from archdsl.engine.halved import halved
 from archdsl.engine.in_place import in_place
 from archdsl.engine.packing import Weights
 from archdsl.engine.report import Row, rows
@@ -18,6 +20,9 @@ from archdsl.engine.select import Selector
 from archdsl.engine.slices import Sliced, Slices, sliced
 from archdsl.network import Network
 from archdsl.plan import plan
+
+GAIN = 0.78
+"""See `winograd.saving`: torch's products of batches are MKL's, and slower than oneDNN's convolutions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ class OneDnn:
     name = "onednn"
 
     def __init__(self, given: Given) -> None:
-        self.came, self.dtype, self.most = given.example.dtype, given.dtype, given.most
+        self.came, self.dtype = given.example.dtype, given.dtype
+        self.most, self.room = given.most, given.room
         self.threads = torch.get_num_threads()
         slices = self._slices(given.network, given.example.shape[0])
         self.fused = for_cpu(given.network, given.example.shape[0] if slices is None else slices.images)
@@ -56,15 +62,21 @@ class OneDnn:
 
     def ready(self, network: Network, batch: int) -> Captured | Sliced:
         slices = self._slices(network, batch)
+        few = self._halved(network, batch)
         if slices is None:
-            return self._whole(network, batch, self.threads)
-        return Sliced(self._whole(network, slices.images, 1), slices)
+            return self._whole(network, batch, self.threads, few)
+        return Sliced(self._whole(network, slices.images, 1, few), slices)
 
     def _slices(self, network: Network, batch: int) -> Slices | None:
         return sliced(network, WORDS[self.dtype], batch, self.threads, self.most)
 
-    def _whole(self, network: Network, batch: int, threads: int) -> Captured:
-        program = Selector(network, self.weights, batch, self.came, threads, self.kernels).program()
+    def _halved(self, network: Network, batch: int) -> dict[str, int]:
+        if self.dtype != torch.float32 or not self.kernels:
+            return {}
+        return halved(network, batch, GAIN, even=True, room=self.room)
+
+    def _whole(self, network: Network, batch: int, threads: int, few: Mapping[str, int]) -> Captured:
+        program = Selector(network, self.weights, batch, self.came, threads, self.kernels, few).program()
         in_place(program)
         malloc.keep(program.largest(self.dtype.itemsize))
         return Captured(network, program, capture(program, network.name), self.dtype)

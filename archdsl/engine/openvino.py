@@ -14,6 +14,7 @@ import torch
 
 from archdsl.diagnostics import ArchError, Diagnostic
 from archdsl.engine.backend import WORDS, Given, refusal
+from archdsl.engine.halved import halved
 from archdsl.engine.openvino_calls import Graph, InSlices, Whole
 from archdsl.engine.slices import sliced
 from archdsl.network import Network
@@ -26,6 +27,10 @@ PASSES = named(("remove", "pads", "fold"))
 def is_there() -> bool:
     """Whether it is installed, without loading it."""
     return find_spec("openvino") is not None
+
+
+GAIN = 0.9
+"""See `winograd.saving`: MatMul is nearly as fast as a convolution."""
 
 
 class OpenVino:
@@ -51,21 +56,27 @@ class OpenVino:
         self.threads = torch.get_num_threads()
         self.fused = fused(given.network, PASSES)
         self.weights = Weights(given.state, given.dtype)
-        self.most = given.most
+        self.most, self.room = given.most, given.room
 
     def ready(self, network: Network, batch: int) -> Whole | InSlices:
         from archdsl.engine.openvino_graph import graph_of
 
         slices = sliced(network, WORDS[self.dtype], batch, self.threads, self.most)
         images, streams = (batch, 1) if slices is None else (slices.images, slices.lanes)
+        few = self._halved(network, batch)
         graph = Graph(
-            lambda: graph_of(network, self.weights, images, self.example, channels_last=self.channels_last),
+            lambda: graph_of(
+                network, self.weights, images, self.example, channels_last=self.channels_last, halved=few
+            ),
             self.weights.disk,
             _settings(self.dtype, self.threads, streams),
             self.example,
             self.channels_last,
         )
         return Whole(graph) if slices is None else InSlices(graph, slices)
+
+    def _halved(self, network: Network, batch: int) -> dict[str, int]:
+        return halved(network, batch, GAIN, even=False, room=self.room) if self.dtype == torch.float32 else {}
 
     def close(self) -> None:
         self.weights.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import openvino
@@ -79,13 +80,14 @@ def graph_of(
     came: torch.dtype,
     *,
     channels_last: bool = False,
+    halved: Mapping[str, int] = MappingProxyType({}),
 ) -> Made:
     """The graph of a network whose sizes are all numbers, for one batch.
 
     came: of the images, which the outputs have too. channels_last: the images are
-    N, H, W, C in memory. Raises ArchError (A411) where the image itself is an output.
+    N, H, W, C in memory. halved: see halved.py. Raises ArchError (A411) where the image itself is an output.
     """
-    graph = Graph(weights.disk, winograd=weights.dtype == torch.float32)
+    graph = Graph(weights.disk)
     layers: dict[str, tuple[tuple[str, ...], str]] = {}
     values: dict[int, Any] = {}
     ways: dict[int, list[Any]] = {}
@@ -101,7 +103,7 @@ def graph_of(
         if computes(node.op):
             shapes = [network.nodes[i].shape for i in node.inputs]
             kernel = node.op if isinstance(node.op, Kernel) else Kernel(trunk=(stage_of(node, shapes),))
-            ways[index] = _kernel(graph, kernel, weights, inputs)
+            ways[index] = _kernel(graph, kernel, weights, inputs, halved)
             values[index] = ways[index][0]
             layers[graph.layer] = kernel.weighted or (graph.layer,), kernel.pattern
         else:
@@ -136,22 +138,30 @@ def _image(graph: Graph, network: Network, batch: int, came: torch.dtype, last: 
     return image, value
 
 
-def _kernel(graph: Graph, kernel: Kernel, weights: Weights, inputs: Sequence[Any]) -> list[Any]:
-    trunk = _chain(graph, kernel.trunk, weights, inputs[0], inputs)
+def _kernel(
+    graph: Graph, kernel: Kernel, weights: Weights, inputs: Sequence[Any], halved: Mapping[str, int]
+) -> list[Any]:
+    trunk = _chain(graph, kernel.trunk, weights, inputs[0], inputs, halved)
     found = []
     for way in kernel.ways:
         stop = trunk.get_shape()[1] if way.stop is None else way.stop
-        found.append(_chain(graph, way.stages, weights, part(graph, trunk, 1, way.start, stop), inputs))
+        found.append(_chain(graph, way.stages, weights, part(graph, trunk, 1, way.start, stop), inputs, halved))
     return found
 
 
 def _chain(
-    graph: Graph, stages: Sequence[Stage], weights: Weights, stream: Any, inputs: Sequence[Any]
+    graph: Graph,
+    stages: Sequence[Stage],
+    weights: Weights,
+    stream: Any,
+    inputs: Sequence[Any],
+    halved: Mapping[str, int],
 ) -> Any:
     for stage in stages:
         operands = [inputs[i] for i in stage.operands]
         if stage.side:
-            operands[0] = _chain(graph, stage.side, weights, operands[0], inputs)
+            operands[0] = _chain(graph, stage.side, weights, operands[0], inputs, halved)
         arguments = stage.arguments(stream, operands)
+        graph.parts = halved.get(stage.sources[0].name) if stage.sources else None
         stream = LAYERS[stage.kind](graph, stage.op, weights.of(stage), arguments)
     return stream

@@ -16,7 +16,7 @@ import torch
 from openvino import opset15
 
 from archdsl.engine.on_disk import OnDisk
-from archdsl.engine.winograd import TERMS, combined, form, original, shared, winograd
+from archdsl.engine.winograd import TERMS, combined, form, original, shared
 from archdsl.passes._kernel import AFFINE
 
 Weights = dict[str, Any]
@@ -26,15 +26,15 @@ Layer = Callable[["Graph", Any, Weights, Sequence[Any]], Any]
 class Graph:
     """Makes operations, each named after the layer whose work it does: `conv1.conv`, then `conv1.conv/1`.
 
-    kept: where weights lie. winograd: whether convolutions may run with half of the multiplications; halved: the layers
-    that do. flat: of images, their rows, by name.
+    kept: where weights lie. parts: of the convolution that comes next, if it is to run with half of the multiplications,
+    as halved.py has it; halved: the layers that do. flat: of images, their rows, by name.
     """
 
-    def __init__(self, kept: OnDisk, *, winograd: bool = False) -> None:
+    def __init__(self, kept: OnDisk) -> None:
         self.kept = kept
         self.layer = ""
         self.named: dict[str, int] = {}
-        self.winograd = winograd
+        self.parts: int | None = None
         self.halved: set[str] = set()
         self.flat: dict[str, Any] = {}
 
@@ -111,9 +111,8 @@ def _window(op: Any, x: Any) -> tuple[list[int], list[int], list[int]]:
 def _conv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     (x,) = inputs
     before, after, _ = _window(op, x)
-    parts = winograd(op, shape(x)[1:], op.infer(shape(x)[1:]), GAIN) if g.winograd else None
-    if parts is not None:
-        return _in_rows(g, op, w, x, parts, before, after)
+    if g.parts is not None:
+        return _in_rows(g, op, w, x, g.parts, before, after)
     if "weight" not in w:
         w["weight"] = g.kept.copy(original(torch.from_numpy(w["terms"]), op.channels))
     weight, dilation = w["weight"], list(op.dilation)
@@ -127,10 +126,6 @@ def _conv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
         kind = "group_convolution"
         weight = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
     return _biased(g, g(kind, x, constant(weight), list(op.stride), before, after, dilation), w)
-
-
-GAIN = 0.9
-"""See `winograd`: MatMul is nearly as fast as a convolution."""
 
 
 def _in_rows(

@@ -7,8 +7,9 @@ three columns is two products and half of the multiplications. What oneDNN has n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -17,8 +18,9 @@ from archdsl.engine.calls import Call, Numbers, Program, Step, Value
 from archdsl.engine.growing import Place, growing
 from archdsl.engine.maxima import KEPT, POSITIVE, Tap, taps, worth
 from archdsl.engine.packing import Weights
+from archdsl.engine.sides import sides
 from archdsl.engine.traced import traced
-from archdsl.engine.winograd import HALVED, TERMS, form, shared, winograd
+from archdsl.engine.winograd import HALVED, TERMS, form, shared
 from archdsl.network import Network
 from archdsl.ops.base import Op
 from archdsl.passes._kernel import (
@@ -59,9 +61,6 @@ ALONE: dict[str, tuple[str, tuple[Any, ...]]] = {
 LARGE = 50_000
 """Numbers above which, in bf16, a depthwise convolution of one cell scales faster than torch's operators."""
 
-GAIN = 0.78
-"""See `winograd`: torch's products of batches are MKL's, and slower than oneDNN's convolutions."""
-
 NONE = ("none", Numbers(), "")
 
 _LONG = 4096
@@ -69,14 +68,22 @@ _LONG = 4096
 
 
 class Selector:
-    """Makes the program of one network, whose sizes are all numbers, for one batch."""
+    """Makes the program of one network, whose sizes are all numbers, for one batch. halved: see halved.py."""
 
     def __init__(
-        self, network: Network, weights: Weights, batch: int, came: torch.dtype, threads: int, onednn: bool = True
+        self,
+        network: Network,
+        weights: Weights,
+        batch: int,
+        came: torch.dtype,
+        threads: int,
+        onednn: bool = True,
+        halved: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.network, self.weights, self.batch, self.came, self.threads = network, weights, batch, came, threads
         self.dtype = weights.dtype
         self.onednn = onednn
+        self.halved = halved
         self.steps: list[Step] = []
         self.rows: dict[Value, Value] = {}  # of an image, the same with channels as the last dimension
         self.positive: set[Value] = set()  # nothing in them is below zero
@@ -239,7 +246,7 @@ class Selector:
         stage = stages[0]
         op: Any = stage.op
         shape = self._sized(op.infer(stream.shape[1:]))
-        parts = self._cut(op, stream, shape)
+        parts = self.halved.get(stage.sources[0].name)
         if parts is not None:
             return 1, self._in_rows(stage, stream, shape, parts)
         used, act, other, final = self._after(stages, inputs, shape)
@@ -263,18 +270,12 @@ class Selector:
         into = ("mkldnn::_convolution_pointwise_.binary", 1) if other.dense else None
         return used, self._call(name, *args, shape=shape, into=into)
 
-    def _cut(self, op: Any, stream: Value, shape: tuple[int, ...]) -> int | None:
-        top, bottom, _, _ = _sides(op, stream.shape[2:])
-        if self.dtype != torch.float32 or top != bottom:
-            return None
-        return winograd(op, stream.shape[1:], shape[1:], GAIN)
-
     def _in_rows(self, stage: Stage, stream: Value, shape: tuple[int, ...], parts: int) -> Value:
         """See archdsl/engine/winograd.py."""
         op: Any = stage.op
         batch, channels, height, width = stream.shape
         _, filters, out_height, out_width = shape
-        top, bottom, left, _ = _sides(op, stream.shape[2:])
+        top, bottom, left, _ = sides(op, stream.shape[2:])
         way = form(op, parts, stream.shape[1:], out_width, left)
         self._say("oneDNN convolution between products", HALVED)
         rows = self._shaped(self._rows(stream), batch * height, width, channels)
@@ -304,7 +305,7 @@ class Selector:
 
     def _padded(self, op: Any, stream: Value) -> tuple[Value, list[int]]:
         """What a convolution reads, and its padding: oneDNN's is the same on both sides here."""
-        top, bottom, left, right = _sides(op, stream.shape[2:])
+        top, bottom, left, right = sides(op, stream.shape[2:])
         if top == bottom and left == right:
             return stream, [top, left]
         batch, channels, height, width = stream.shape
@@ -442,7 +443,7 @@ class Selector:
         """A max pool where it is faster as maxima."""
         op: Any = stage.op
         height, width = op.infer(stream.shape[1:])[1:]
-        top, _, left, _ = _sides(op, stream.shape[2:])
+        top, _, left, _ = sides(op, stream.shape[2:])
         tall = taps(stream.shape[2], height, op.kernel[0], op.stride[0], op.dilation[0], top)
         wide = taps(stream.shape[3], width, op.kernel[1], op.stride[1], op.dilation[1], left)
         positive = stream in self.positive
@@ -548,18 +549,6 @@ def network_stage(network: Network, index: int, weights: Weights) -> Stage:
 
 def _with(text: str, act: tuple[str, Numbers, str]) -> str:
     return text if act[0] == "none" else f"{text} + {act[0]}"
-
-
-def _sides(op: Any, size: Sequence[int]) -> tuple[int, int, int, int]:
-    """(top, bottom, left, right), also of TensorFlow's `same`."""
-    if op.padding != "same":
-        return op.padding
-    found: list[int] = []
-    for side, kernel, stride, dilation in zip(size, op.kernel, op.stride, op.dilation, strict=True):
-        extent = (kernel - 1) * dilation + 1
-        more = max((-(-side // stride) - 1) * stride + extent - side, 0)
-        found += [more // 2, more - more // 2]
-    return found[0], found[1], found[2], found[3]
 
 
 def _plain_upconv(stage: Stage) -> bool:

@@ -79,8 +79,8 @@ class Winograd:
         return [top, 0], [bottom, 0], [op.stride[0], 1], [op.dilation[0], 1]
 
 
-def winograd(op: Any, size: Sequence[int], wanted: Sequence[int], gain: float) -> int | None:
-    """Into how many sums the products of a convolution are cut when it runs this way; None where it is to run as it is.
+def saving(op: Any, size: Sequence[int], wanted: Sequence[int], gain: float) -> float | None:
+    """FLOPs for an image that a convolution saves when it runs this way; None where it is to run as it is.
 
     size, wanted: C, H, W of an image that comes in and goes out. gain: the most of the time as it is that this way may be
     expected to take, in a backend.
@@ -94,9 +94,8 @@ def winograd(op: Any, size: Sequence[int], wanted: Sequence[int], gain: float) -
     products = 2 * terms * (height * width * channels + out_height * out_width * filters)
     if out_height * terms < ROWS * TERMS:
         return None
-    if place * terms + products / SHARE + BEGIN > gain * place * TAPS * out_width:
-        return None
-    return sums(op, channels)
+    plain, so = place * TAPS * out_width, place * terms + products / SHARE + BEGIN
+    return plain - so if so <= gain * plain else None
 
 
 def possible(op: Any, channels: int) -> bool:

@@ -1,0 +1,71 @@
+"""Which convolutions run with half of the multiplications (winograd.py): those that gain the most for each byte, while
+there is room for the terms of their weights, which are twice as many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from archdsl.engine.sides import sides
+from archdsl.engine.winograd import TAPS, TERMS, saving, sums
+from archdsl.network import Network
+from archdsl.ops.base import Shape
+from archdsl.passes._kernel import CONVOLUTIONS, Kernel, Step, computes, stage_of
+from archdsl.plan import plan
+
+THEIRS, OURS = 300_000, 100_000
+"""Bytes that torch keeps of each convolution that differs from the others, and an engine of each, beside weights. Measured as
+what processes with VGG-16, ResNet-50 and -152, GoogLeNet and Inception v3 hold more than their weights and tensors."""
+
+
+def halved(network: Network, batch: int, gain: float, *, even: bool, room: int | None = None) -> dict[str, int]:
+    """Into how many sums the products of each such layer are cut, by the layer's name in the state_dict.
+
+    network: fused or not, all its sizes numbers; in float32. gain: as in `saving`. even: whether padding above and below has
+    to be the same. room: bytes for their terms beyond those of the weights; unless stated as many as torch's own way to
+    run the network would take for other things.
+    """
+    found = []
+    for step in _steps(network):
+        op: Any = step.stage.op
+        size: Any = step.inputs[0]
+        wanted: Any = step.output
+        if step.stage.kind != "conv" or even and _uneven(op, size[1:]):
+            continue
+        saved = saving(op, size, wanted, gain)
+        if saved is not None:
+            more = 4 * op.kernel[0] * (TERMS - TAPS) * size[0] * op.channels
+            found.append((saved / more, more, step.stage.sources[0].name, sums(op, size[0])))
+    left = room if room is not None else as_torch(network, batch) if found else 0
+    taken = {}
+    for _, more, name, parts in sorted(found, key=lambda each: -each[0]):
+        if more <= left:
+            left -= more
+            taken[name] = parts
+    return taken
+
+
+def as_torch(network: Network, batch: int) -> int:
+    """Bytes that torch takes beyond what an engine of the network takes, at a guess on the safe side.
+
+    Unfused, twice as many tensors are alive at once, and torch packs weights for each call. An engine's kernels are
+    held one by one, where torch makes those that are alike once.
+    """
+    steps = [step for step in _steps(network) if step.stage.kind in CONVOLUTIONS]
+    different = {(step.stage.op, step.inputs) for step in steps}
+    return max(plan(network, "f32").live * batch + THEIRS * len(different) - OURS * len(steps), 0)
+
+
+def _steps(network: Network) -> Iterator[Step]:
+    for index in network.evaluated[1:]:
+        node = network.nodes[index]
+        inputs: list[Shape] = [network.nodes[i].shape for i in node.inputs]
+        if isinstance(node.op, Kernel):
+            yield from node.op.steps(*inputs)[0]
+        elif computes(node.op):
+            yield Step(stage_of(node, inputs), tuple(inputs), node.shape)
+
+
+def _uneven(op: Any, size: Sequence[int]) -> bool:
+    top, bottom, _, _ = sides(op, size)
+    return top != bottom
