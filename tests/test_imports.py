@@ -17,6 +17,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 # The stages, first to last; a file or folder of archdsl/ each. One imports only what stands before it.
 ORDER = (
     "headroom",
+    "malloc",
     "source",
     "symbolic",
     "resources",

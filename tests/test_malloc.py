@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from archdsl.engine import malloc
+from archdsl import malloc
 
 FAULTS = """
 import resource, torch, archdsl
@@ -46,7 +46,7 @@ def test_pages_of_large_tensors_are_not_cleared_anew(monkeypatch: pytest.MonkeyP
 FREE = """
 import re, torch, archdsl
 from pathlib import Path
-from archdsl.engine import malloc
+from archdsl import malloc
 
 def held():
     return int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024

@@ -19,6 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+from archdsl import malloc
 from archdsl.bench import stage
 from archdsl.bench.subjects import SUBJECTS
 
@@ -215,10 +216,7 @@ def _memory(field: str) -> int | None:
 def _settle() -> None:
     """Give back what is not needed, and let the highest use be counted from here."""
     gc.collect()
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError, TypeError):
-        pass
+    malloc.trim()
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 import torch
 from torch import nn
 
+from archdsl import malloc
 from archdsl.diagnostics import ArchError, Diagnostic
-from archdsl.engine import choices, malloc
+from archdsl.engine import choices
 from archdsl.engine.as_built import change
 from archdsl.engine.backend import WORDS, Given, Ready
 from archdsl.engine.backends import chosen

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from archdsl.engine import malloc
+from archdsl import malloc
 from archdsl.engine.backend import WORDS, Given
 from archdsl.engine.calls import Program
 from archdsl.engine.capture import Runner, capture

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from archdsl.engine import malloc
+from archdsl import malloc
 from archdsl.engine.backend import refusal
 from archdsl.engine.on_disk import OnDisk
 from archdsl.engine.report import Row
