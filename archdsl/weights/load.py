@@ -75,9 +75,10 @@ def load_weights(
     try:
         plan = _planned(wanted, network, read)
     except ArchError:
-        if skipped or kept or not _runs_the_same(model, source, network, wanted, read):
+        found = None if skipped or kept else _by_outputs(model, source, network, wanted, read)
+        if found is None:
             raise
-        plan, otherwise = _planned(wanted, network, replace(read, graph=None)), (WIRED_OTHERWISE,)
+        plan, otherwise = found, (WIRED_OTHERWISE,)
     values, notes = _values(plan, state)
     _copy(values, state)
     matched = tuple(
@@ -109,19 +110,22 @@ def _apart(model: nn.Module, source: object, network: Network | None) -> Apart |
     return apart(model, source, network)
 
 
-def _runs_the_same(model: nn.Module, source: object, network: Network | None, wanted: Shapes, read: Source) -> bool:
-    """Whether a module that reads as wired otherwise, one that cuts channels in its own way, say, gives the same with its
-    tensors placed by names and order."""
+def _by_outputs(
+    model: nn.Module, source: object, network: Network | None, wanted: Shapes, read: Source
+) -> list[Planned] | None:
+    """The tensors of a module that reads as wired otherwise, one that cuts channels in its own way, say, placed by names
+    and order; None where the model, with them, does not give the same."""
     if read.graph is None:
-        return False
+        return None
     trial = copy.deepcopy(model)
     state = _state_of(trial)
     try:
-        _copy(_values(_planned(wanted, network, replace(read, graph=None)), state)[0], state)
+        plan = _planned(wanted, network, replace(read, graph=None))
+        _copy(_values(plan, state)[0], state)
     except ArchError:
-        return False
+        return None
     found = _apart(trial, source, network)
-    return found is not None and found.same
+    return plan if found is not None and found.same else None
 
 
 def _patterns(given: str | Iterable[str]) -> tuple[str, ...]:
