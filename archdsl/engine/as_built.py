@@ -18,25 +18,25 @@ def change(model: nn.Module) -> str | None:
     with torch.device("meta"):
         made = dict(type(model)().named_modules())
     for name, module in model.named_modules():
-        found = _change(module, made.get(name))
+        found = _change(name or "the model", module, made.get(name))
         if found:
-            return found.replace("@", name or "the model", 1)
+            return found
     return None
 
 
-def _change(module: nn.Module, made: nn.Module | None) -> str | None:
+def _change(name: str, module: nn.Module, made: nn.Module | None) -> str | None:
     if made is None:
-        return "has a layer @, which its spec has not"
+        return f"has a layer {name}, which its spec has not"
     if _kind(module) != _kind(made):
-        return f"has {type(module).__name__} for @, and its spec says {type(made).__name__}"
+        return f"has {type(module).__name__} for {name}, and its spec says {type(made).__name__}"
     if module._forward_hooks or module._forward_pre_hooks:
-        return "has a hook on @, which an engine would not call"
+        return f"has a hook on {name}, which an engine would not call"
     if "forward" in vars(module):
-        return "has another forward for @"
+        return f"has another forward for {name}"
     wanted = _told(made)
-    for name, value in _told(module).items():
-        if name in wanted and value != wanted[name]:
-            return f"has {name}={value} in @, and its spec says {wanted[name]}"
+    for attribute, value in _told(module).items():
+        if attribute in wanted and value != wanted[attribute]:
+            return f"has {attribute}={value} in {name}, and its spec says {wanted[attribute]}"
     return None
 
 
