@@ -7,13 +7,14 @@ from functools import partial
 from typing import Literal
 
 from archdsl import syntax
+from archdsl.calls_elsewhere import as_step, is_known
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.names import Target, argument_names, described, match_parameters, resolve, signature
 from archdsl.ops import LAYERS
 from archdsl.ops.base import Op
 from archdsl.references import Names, References, replaced
 from archdsl.source import Span
-from archdsl.words import INFERRED, PYTHON_VALUES, argument_word, as_step, is_known, layer_word
+from archdsl.words import INFERRED, PYTHON_VALUES, argument_word, layer_word
 
 
 class Arguments(References):

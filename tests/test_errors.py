@@ -21,6 +21,7 @@ import pytest
 
 import archdsl
 from archdsl import api, live
+from archdsl.calls_elsewhere import as_step, python_call
 from archdsl.codes import CODES
 from archdsl.diagnostics import ArchError, Diagnostic, Fix, did_you_mean
 from archdsl.lints import LINTS
@@ -30,7 +31,7 @@ from archdsl.parse import LONGEST_SOURCE
 from archdsl.render import to_text
 from archdsl.resources import specs_root
 from archdsl.source import Source, Span
-from archdsl.words import ABSENT, LAYER_WORDS, as_step, python_call
+from archdsl.words import ABSENT, LAYER_WORDS
 
 ERRORS = Path(__file__).resolve().parent / "errors"
 FIRST_TIME = sorted((ERRORS / "first_time").glob("*.arch"))

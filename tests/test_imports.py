@@ -27,6 +27,7 @@ ORDER = (
     "render",
     "sarif",
     "words",
+    "calls_elsewhere",
     "syntax",
     "values",
     "ops",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+from archdsl.calls_elsewhere import called, is_known, joined_tensors, python_call
 from archdsl.diagnostics import Diagnostic, Fix
 from archdsl.ops import LAYERS
 from archdsl.source import Span
 from archdsl.syntax_errors.place import Place, error, write
-from archdsl.words import absent, called, is_known, joined_tensors, layer_word, plain_name, python_call
+from archdsl.words import absent, layer_word, plain_name
 
 _PYTHON = frozenset("for def class import from return while with lambda elif print".split())
 
