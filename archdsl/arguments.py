@@ -7,7 +7,7 @@ from functools import partial
 from typing import Literal
 
 from archdsl import syntax
-from archdsl.calls_elsewhere import as_step, is_known
+from archdsl.calls_elsewhere import as_step
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.names import Target, argument_names, described, match_parameters, resolve, signature
 from archdsl.ops import LAYERS
@@ -139,9 +139,10 @@ class Arguments(References):
             return None
         positional = [a.value.span.text for a in step.arguments if a.name is None]
         named = {a.name.name: a.value.span.text for a in step.arguments if a.name is not None}
-        here = as_step(step.head.name, positional, named)
-        if here is None or not is_known(here, LAYERS):
+        found = as_step(step.head.name, positional, named)
+        if found is None or not found.is_known(LAYERS):
             return None
+        here = found.text
         span = Span(step.span.source, step.head.span.start, _end_of_arguments(step))
         if layer is None:
             message = f"there is no layer called `{step.head.name}`: here it is `{here}`"

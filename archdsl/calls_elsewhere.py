@@ -13,6 +13,18 @@ from typing import NamedTuple
 from archdsl.words import LAYER_WORDS, PYTHON_VALUES, layer_word, plain_name
 
 
+class Translation(NamedTuple):
+    """A step that says what a call from elsewhere does. layer: its name here; act: the activation that it states."""
+
+    layer: str
+    text: str
+    act: str | None = None
+
+    def is_known(self, layers: Container[str]) -> bool:
+        """Whether its layer and its activation are among these."""
+        return self.layer in layers and (self.act is None or self.act in layers)
+
+
 class _Call(NamedTuple):
     """How a call from elsewhere is written here.
 
@@ -72,15 +84,23 @@ _OUT_OF_ONE = frozenset({"keep_prob"})
 _TORCH_CONV = "in_channels out_channels kernel_size stride padding dilation groups bias".split()
 _TORCH_UPCONV = "in_channels out_channels kernel_size stride padding output_padding groups bias dilation".split()
 _KERAS_CONV = "filters kernel_size strides padding".split()
+_OF_CONVOLUTIONS = frozenset(
+    "out_channels filters channels kernel_size kernel k stride strides padding pad p groups dilation dilation_rate bias "
+    "use_bias activation".split()
+)
+_OF_FULLY_CONNECTED = frozenset("out_features units channels bias use_bias activation".split())
+_OF_POOLS = frozenset("kernel_size pool_size kernel k stride strides padding p ceil_mode".split())
+"""Arguments that say something here, the frameworks' and the language's own."""
+_LARGEST_KERNEL = 11
 
 
-def as_step(name: str, positional: Sequence[str], named: Mapping[str, str]) -> str | None:
+def as_step(name: str, positional: Sequence[str], named: Mapping[str, str]) -> Translation | None:
     """A call as PyTorch or Keras has it, as a step of the language; None where that is not clear.
 
     >>> as_step("Conv2d", ["3", "64"], {"kernel_size": "3", "stride": "2", "padding": "1"})
-    'conv3-64/2'
-    >>> as_step("MaxPool2d", ["2", "2"], {}), as_step("Linear", ["512", "10"], {}), as_step("BatchNorm2d", ["64"], {})
-    ('maxpool2', 'fc-10', 'bn')
+    Translation(layer='conv', text='conv3-64/2', act=None)
+    >>> as_step("Dense", ["10"], {"activation": "'softmax'"})
+    Translation(layer='fc', text='fc-10(act=softmax)', act='softmax')
     """
     kind = re.sub(r"2d(?=$|transpose)|_", "", name.lower())
     positional, named = [_bare(text) for text in positional], {key: _bare(text) for key, text in named.items()}
@@ -92,29 +112,22 @@ def as_step(name: str, positional: Sequence[str], named: Mapping[str, str]) -> s
         return _pool("maxpool" if kind.startswith("max") else "avgpool", positional, named)
     if kind == "activation":
         word = (positional or [named.get("activation", "")])[0]
-        return layer_word(word) or plain_name(word) if _simple(word) else None
+        return _alone(layer_word(word) or plain_name(word)) if _simple(word) else None
     if kind in _CALLS:
         return _translated(name, _CALLS[kind], positional, named)
     return None
 
 
-def is_known(step: str, layers: Container[str]) -> bool:
-    """Whether the layer and the activation of a step that was made of words from elsewhere are among these."""
-    name, act = re.match(r"[a-z_]+", step), re.search(r"\bact=(\w+)", step)
-    head = name is not None and (name[0] in layers or step in layers)
-    return head and (act is None or act[1] in layers)
+def _alone(layer: str) -> Translation:
+    return Translation(layer, layer)
 
 
-def _translated(name: str, call: _Call, positional: Sequence[str], named: Mapping[str, str]) -> str | None:
-    given = _by_name(call.order, positional, named)
+def _translated(name: str, call: _Call, positional: Sequence[str], named: Mapping[str, str]) -> Translation | None:
+    given = _carried(call.carried, call.order, positional, named)
     if given is None:
         return None
     bare, arguments = [], []
     for key, value in given.items():
-        if key not in call.carried:
-            if not _says_nothing(key, value):
-                return None
-            continue
         if key in _OUT_OF_ONE or key == "momentum" and name == "BatchNormalization":
             value = _out_of_one(value)
         value = _window(value) or value
@@ -125,24 +138,30 @@ def _translated(name: str, call: _Call, positional: Sequence[str], named: Mappin
         else:
             bare.append(f"({value.replace('x', ', ')})" if re.fullmatch(r"\d+x\d+", value) else value)
     if call.here == "adaptiveavgpool" and bare == ["1"]:
-        return "gap"
+        return _alone("gap")
     if call.carried and "" in call.carried.values() and not bare:
         return None
     said = ", ".join([*bare, *arguments])
-    return f"{call.here}({said})" if said else call.here
+    return Translation(call.here, f"{call.here}({said})") if said else _alone(call.here)
+
+
+def _carried(
+    known: Container[str], order: Sequence[str], positional: Sequence[str], named: Mapping[str, str]
+) -> dict[str, str] | None:
+    """The known arguments of a call, by their names there; None where there are more than it takes, or where another
+    says something. order: what the unnamed ones are called."""
+    if len(positional) > len(order):
+        return None
+    given = {**dict(zip(order, positional, strict=False)), **named}
+    if not all(key in known or _says_nothing(key, value) for key, value in given.items()):
+        return None
+    return {key: value for key, value in given.items() if key in known}
 
 
 def _says_nothing(key: str, value: str) -> bool:
     if re.fullmatch(r"\d*\.\d+", value):  # no size and no name: it was meant as something else
         return False
     return _IDLE.fullmatch(key) is not None or value.lower() in _SWITCHES.get(key, ())
-
-
-def _by_name(order: Sequence[str], positional: Sequence[str], named: Mapping[str, str]) -> dict[str, str] | None:
-    """All arguments of a call by their names there; None where there are more than it takes."""
-    if len(positional) > len(order):
-        return None
-    return {**dict(zip(order, positional, strict=False)), **named}
 
 
 def _out_of_one(share: str) -> str:
@@ -157,7 +176,7 @@ def _bare(text: str) -> str:
     return text[1:-1].lower() if re.fullmatch(r"(['\"])\w+\1", text) else text
 
 
-def python_call(text: str) -> str | None:
+def python_call(text: str) -> Translation | None:
     """A call within a line of Python, `self.conv1 = nn.Conv2d(3, 64, 3)`, as a step; None where that is not clear."""
     found = called(text)
     if found is None or text[found.stop :].split("#")[0].strip(" ,;"):
@@ -186,13 +205,13 @@ def called(text: str) -> Called | None:
     return None
 
 
-def joined_tensors(call: Called) -> str | None:
+def joined_tensors(call: Called) -> Translation | None:
     """`torch.cat([a, b], dim=1)` as branches: `concat [ @a | @b ]`."""
     found = re.fullmatch(r"[\[(]\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)+)[\s,]*[\])](?:\s*,\s*(?:(?:dim|axis)\s*=\s*)?1)?", call.inside)
     here = layer_word(call.name) or call.name.lower()
     if found is None or here not in ("concat", "add", "mul", "mean", "maximum"):
         return None
-    return f"{here} [ {' | '.join(f'@{name.strip()}' for name in found[1].split(','))} ]"
+    return Translation(here, f"{here} [ {' | '.join(f'@{name.strip()}' for name in found[1].split(','))} ]")
 
 
 def _arguments(inside: str) -> tuple[list[str], dict[str, str]]:
@@ -207,12 +226,10 @@ def _arguments(inside: str) -> tuple[list[str], dict[str, str]]:
     return positional, named
 
 
-def _convolution(name: str, kind: str, positional: Sequence[str], named: Mapping[str, str]) -> str | None:
+def _convolution(name: str, kind: str, positional: Sequence[str], named: Mapping[str, str]) -> Translation | None:
     order = _order_of_convolution(name, positional, named)
-    given = None if order is None else _by_name(order, positional, named)
-    if given is None or any(
-        key not in _OF_CONVOLUTIONS and not _says_nothing(key, value) for key, value in given.items()
-    ):
+    given = None if order is None else _carried(_OF_CONVOLUTIONS, order, positional, named)
+    if given is None:
         return None
     width = _first(given, "out_channels", "filters", "channels")
     kernel = _window(_first(given, "kernel_size", "kernel", "k"))
@@ -220,9 +237,7 @@ def _convolution(name: str, kind: str, positional: Sequence[str], named: Mapping
     padding = _first(given, "padding", "pad", "p")
     if not _simple(width) or kernel is None:
         return None
-    step = f"{'conv' if kind == 'conv' else 'upconv'}{kernel}-{width}"
-    if stride not in (None, "1"):
-        step += f"/{stride}"
+    numbers = f"{kernel}-{width}" if stride in (None, "1") else f"{kernel}-{width}/{stride}"
     arguments = []
     elsewhere = name not in ("conv", "upconv")
     if padding is not None:
@@ -242,22 +257,17 @@ def _convolution(name: str, kind: str, positional: Sequence[str], named: Mapping
         value = _first(given, here, *there)
         if value is not None and value != "1":
             arguments.append(f"{here}={value}")
-    arguments += [*_no_bias(given), *_activation(given)]
-    if not all(re.fullmatch(r"\w+=\w+", argument) for argument in arguments):
-        return None
-    return step + (f"({', '.join(arguments)})" if arguments else "")
+    return _step("conv" if kind == "conv" else "upconv", numbers, [*arguments, *_no_bias(given)], _activation(given))
 
 
-def _fully_connected(kind: str, positional: Sequence[str], named: Mapping[str, str]) -> str | None:
+def _fully_connected(kind: str, positional: Sequence[str], named: Mapping[str, str]) -> Translation | None:
     keras = kind == "dense" or kind == "fc" and len(positional) < 2
     order = ("units", "activation", "use_bias") if keras else ("in_features", "out_features", "bias")
-    given = _by_name(order, positional, named)
-    known = ("units", "out_features", "channels", "activation", "bias", "use_bias")
-    if given is None or any(key not in known and not _says_nothing(key, value) for key, value in given.items()):
+    given = _carried(_OF_FULLY_CONNECTED, order, positional, named)
+    if given is None:
         return None
     units = _first(given, "out_features", "units", "channels")
-    arguments = [*_no_bias(given), *_activation(given)]
-    return f"fc-{units}" + (f"({', '.join(arguments)})" if arguments else "") if _simple(units) else None
+    return _step("fc", f"-{units}", _no_bias(given), _activation(given)) if _simple(units) else None
 
 
 def _no_bias(given: Mapping[str, str]) -> list[str]:
@@ -284,42 +294,38 @@ def _order_of_convolution(name: str, positional: Sequence[str], named: Mapping[s
     return None
 
 
-_LARGEST_KERNEL = 11
-_OF_CONVOLUTIONS = frozenset(
-    "out_channels filters channels kernel_size kernel k stride strides padding pad p groups dilation dilation_rate bias "
-    "use_bias activation".split()
-)
-
-
-def _activation(named: Mapping[str, str]) -> list[str]:
-    """`act=relu` of Keras's activation='relu'."""
-    word = named.get("activation", "").lower().replace("_", "")
+def _activation(given: Mapping[str, str]) -> str | None:
+    """`relu` of Keras's activation='relu'."""
+    word = given.get("activation", "").lower().replace("_", "")
     if not word or word in ("linear", "none"):
-        return []
-    return [f"act={LAYER_WORDS.get(word, word)}"]
+        return None
+    return LAYER_WORDS.get(word, word)
 
 
-def _pool(here: str, positional: Sequence[str], named: Mapping[str, str]) -> str | None:
-    given = _by_name(("kernel_size", "stride", "padding"), positional, named)
-    known = ("kernel_size", "pool_size", "kernel", "k", "stride", "strides", "padding", "p", "ceil_mode")
-    if given is None or any(key not in known and not _says_nothing(key, value) for key, value in given.items()):
+def _pool(here: str, positional: Sequence[str], named: Mapping[str, str]) -> Translation | None:
+    given = _carried(_OF_POOLS, ("kernel_size", "stride", "padding"), positional, named)
+    if given is None:
         return None
     kernel = _window(_first(given, "kernel_size", "pool_size", "kernel", "k"))
     stride = _window(_first(given, "stride", "strides"))
     padding = _first(given, "padding", "p")
     if kernel is None:
         return None
-    step = f"{here}{kernel}"
-    if stride is not None and stride != kernel:
-        step += f"/{stride}"
+    numbers = kernel if stride in (None, kernel) else f"{kernel}/{stride}"
     arguments = []
     if padding not in (None, "0"):
         arguments.append(f"p={padding.lower()}")  # type: ignore[union-attr]
-    if PYTHON_VALUES.get(named.get("ceil_mode", "")) == "true":
+    if PYTHON_VALUES.get(given.get("ceil_mode", "")) == "true":
         arguments.append("ceil=true")
-    if not all(re.fullmatch(r"\w+=\w+", argument) for argument in arguments):
+    return _step(here, numbers, arguments)
+
+
+def _step(layer: str, numbers: str, arguments: Sequence[str], act: str | None = None) -> Translation | None:
+    """A layer with the numbers that stand before its arguments; None where the value of one is more than a word."""
+    said = [*arguments, *([f"act={act}"] if act is not None else [])]
+    if not all(re.fullmatch(r"\w+=\w+", argument) for argument in said):
         return None
-    return step + (f"({', '.join(arguments)})" if arguments else "")
+    return Translation(layer, layer + numbers + (f"({', '.join(said)})" if said else ""), act)
 
 
 def _first(named: Mapping[str, str], *names: str) -> str | None:

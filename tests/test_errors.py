@@ -545,7 +545,8 @@ def test_did_you_mean(wrong: str, known: list[str], right: str | None) -> None:
     ],
 )
 def test_lines_of_python(line: str, step: str | None) -> None:
-    assert python_call(line) == step
+    found = python_call(line)
+    assert (found.text if found is not None else None) == step
     if step is not None:
         assert api.loads(f"input 64x32x32\n{step}").layers
 
@@ -665,6 +666,17 @@ def test_calls_that_are_no_step() -> None:
     assert as_step("Conv2d", [], {}) is None
     assert as_step("Conv2d", ["3", "64"], {}) is None
     assert as_step("MaxPool2d", ["k + 1"], {}) is None
+    assert as_step("Dense", ["10"], {"activation": "'max'"}) is None
+    assert as_step("Dense", ["10"], {"activation": "relu + 1"}) is None
+
+
+def test_translations_that_are_known() -> None:
+    """What is looked up are a step's layer and activation, whole: `relu7` is no relu."""
+    wanted = {"relu6": True, "relu7": False, "'swish'": True, "mish": False}
+    for word, known in wanted.items():
+        alone, filled = as_step("Activation", [word], {}), as_step("Dense", ["10"], {"activation": word})
+        assert alone is not None and alone.is_known(LAYERS) == known
+        assert filled is not None and filled.is_known(LAYERS) == known
 
 
 def test_goldens_are_checked_and_can_be_missing(tmp_path: Path) -> None:

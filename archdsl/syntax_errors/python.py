@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from archdsl.calls_elsewhere import called, is_known, joined_tensors, python_call
+from archdsl.calls_elsewhere import called, joined_tensors, python_call
 from archdsl.diagnostics import Diagnostic, Fix
 from archdsl.ops import LAYERS
 from archdsl.source import Span
@@ -59,8 +59,9 @@ def _dotted(place: Place, first: str) -> Diagnostic:
     call = called(whole.text)
     if call is not None and whole.text[call.stop :].lstrip()[:1] in ("", ";", "|", "}", "]"):
         whole = Span(whole.source, whole.start, whole.start + call.stop)
-    here, fix = python_call(whole.text), None
-    if here is not None and is_known(here, LAYERS):
+    found, fix = python_call(whole.text), None
+    if found is not None and found.is_known(LAYERS):
+        here = found.text
         hint = f"write `{here}` for the layer"
         # Which steps make the tensors that are joined, only their labels would tell.
         fix = None if call is not None and joined_tensors(call) else Fix(whole, here, f"write `{here}`")
