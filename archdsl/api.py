@@ -128,39 +128,30 @@ def _check(
     return Checked(remarked, _in_order(list(remarks.all), source), module, tuple(drafts))
 
 
-def _lies_in(span: Span | None, mended: Span) -> bool:
-    """Whether a place starts within a stretch that was read otherwise than it is written, or ends there."""
-    if span is None or span.source is not mended.source:
-        return False
-    starts_there = mended.start < span.start < mended.stop
-    return starts_there or span.start < mended.start < span.stop < mended.stop
-
-
 def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:
     """Findings that an author can act on: no layers are left of a text whose steps are all wrong, and no shape is to
     be trusted where a statement that could not be mended was left out."""
     syntax_errors = [d for d in found if d.code.startswith("A0") and d.code != "A013"]
     if any(d.fix is None or d.code in ("A003", "A004") for d in syntax_errors):
         found = [d for d in found if not d.code.startswith("A2") and d.code != "A112"]
+    # What was mended is read otherwise than it is written.
     mended = [d.fix.span for d in syntax_errors if d.fix is not None]
-    found = [d for d in found if d.code.startswith("A0") or not any(_lies_in(d.span, span) for span in mended)]
+    found = [
+        d
+        for d in found
+        if d.code.startswith("A0") or d.span is None or not any(map(d.span.begins_or_ends_in, mended))
+    ]
     # The word at which a bracket breaks off is half typed.
     ends = [d.fix.span for d in syntax_errors if d.code == "A003" and d.fix is not None]
     found = [d for d in found if d.code[:2] != "A1" or d.span is None or d.span.at_end() not in ends]
     # A call that is rewritten as a whole needs no word within it mended first.
     rewritten = [d.fix.span for d in found if d.fix is not None and d.code in ("A101", "A102", "A110")]
-    found = [d for d in found if d.fix is None or not any(_within(d.fix.span, span) for span in rewritten)]
+    found = [d for d in found if d.fix is None or not any(map(d.fix.span.is_part_of, rewritten))]
     broken = {d.span for d in syntax_errors}
     found = [d for d in found if d.code != "A114" or d.span not in broken]
     if any(d.code != "A117" and d.severity == "error" for d in found):
         found = [d for d in found if d.code != "A117"]
     return found
-
-
-def _within(part: Span, whole: Span) -> bool:
-    """Whether some text is a part of another's, and not all of it."""
-    inside = part.source is whole.source and whole.start <= part.start and part.stop <= whole.stop
-    return inside and part != whole and part.start < part.stop
 
 
 def _root_of(path: Path) -> Path:

@@ -63,6 +63,36 @@ class Span:
         """The empty place just after this one."""
         return Span(self.source, self.stop, self.stop)
 
+    def is_part_of(self, other: Span) -> bool:
+        """Whether it is some of another's text, and not all of it.
+
+        >>> text = Source("net.arch", "conv3-64; relu")
+        >>> step, width = Span(text, 0, 8), Span(text, 6, 8)
+        >>> width.is_part_of(step), step.is_part_of(step), step.at_end().is_part_of(step)
+        (True, False, False)
+        >>> Span(Source("another.arch", "conv3-64"), 6, 8).is_part_of(step)
+        False
+        """
+        inside = self.source is other.source and other.start <= self.start and self.stop <= other.stop
+        return inside and self != other and self.start < self.stop
+
+    def begins_or_ends_in(self, other: Span) -> bool:
+        """Whether it begins behind another's start and before its stop, or comes from before it and ends there.
+
+        >>> text = Source("net.arch", "conv3-64; relu")
+        >>> step, width, rest, both = Span(text, 0, 8), Span(text, 6, 8), Span(text, 6, 14), Span(text, 0, 14)
+        >>> [span.begins_or_ends_in(step) for span in (width, rest, step, both)]
+        [True, True, False, False]
+        >>> step.begins_or_ends_in(rest), both.begins_or_ends_in(width)
+        (True, False)
+        >>> Span(Source("another.arch", "conv3-64"), 6, 8).begins_or_ends_in(step)
+        False
+        """
+        if self.source is not other.source:
+            return False
+        begins = other.start < self.start < other.stop
+        return begins or self.start < other.start < self.stop < other.stop
+
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
     """A file's bytes. A pipe would wait for a writer, and a device never end: they are refused. Raises OSError."""
