@@ -55,7 +55,7 @@ class OpenVino:
         self.channels_last = given.example.dim() == 4 and not given.example.is_contiguous()
         self.threads = torch.get_num_threads()
         self.fused = fused(given.network, PASSES)
-        self.weights = Weights(given.state, given.dtype)
+        self.weights = Weights(given.state, at_once=given.dtype == torch.bfloat16)
         self.most, self.room = given.most, given.room
 
     def ready(self, network: Network, batch: int) -> Whole | InSlices:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import openvino
 import torch
 
 from archdsl.engine.backend import refusal
+from archdsl.engine.long_sums import of_fc
 from archdsl.engine.on_disk import OnDisk
-from archdsl.engine.openvino_layers import LAYERS, Graph, part, pieces
+from archdsl.engine.openvino_layers import LAYERS, Graph, part
 from archdsl.network import Network
 from archdsl.passes._kernel import Kernel, Other, Stage, computes, stage_of
 from archdsl.passes.weights import State, as_given, weights_of
@@ -19,11 +19,11 @@ from archdsl.passes.weights import State, as_given, weights_of
 
 class Weights:
     """The weights of a model as they were when this was made: folded in float64, then float32. All graphs of
-    an engine share them. dtype: what is computed in."""
+    an engine share them. at_once: whether long sums stay whole, as in bf16."""
 
-    def __init__(self, state: State, dtype: torch.dtype) -> None:
+    def __init__(self, state: State, *, at_once: bool) -> None:
         self.state: State | None = state
-        self.dtype = dtype
+        self.at_once = at_once
         self.kept: dict[tuple[Any, ...], dict[str, Any]] = {}
         self.disk = OnDisk()
 
@@ -38,8 +38,8 @@ class Weights:
             kept: dict[str, Any] = {}
             for name, value in found.items():
                 if stage.kind == "fc" and name == "weight":
-                    cut = pieces(value, at_once=self.dtype == torch.bfloat16)
-                    kept[name] = [self.disk.copy(part) for part in cut]
+                    sums = 1 if self.at_once else of_fc(value.shape[1])
+                    kept[name] = [self.disk.copy(part) for part in value.tensor_split(sums, dim=1)]
                 else:
                     kept[name] = self.disk.copy(value)
             self.kept[key] = kept
@@ -79,15 +79,15 @@ def graph_of(
     batch: int,
     came: torch.dtype,
     *,
-    channels_last: bool = False,
-    halved: Mapping[str, int] = MappingProxyType({}),
+    channels_last: bool,
+    halved: Mapping[str, int],
 ) -> Made:
     """The graph of a network whose sizes are all numbers, for one batch.
 
     came: of the images, which the outputs have too. channels_last: the images are
     N, H, W, C in memory. halved: see halved.py. Raises ArchError (A411) where the image itself is an output.
     """
-    graph = Graph(weights.disk)
+    graph = Graph(weights.disk, at_once=weights.at_once)
     layers: dict[str, tuple[tuple[str, ...], str]] = {}
     values: dict[int, Any] = {}
     ways: dict[int, list[Any]] = {}

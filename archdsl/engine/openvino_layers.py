@@ -15,6 +15,7 @@ import openvino
 import torch
 from openvino import opset15
 
+from archdsl.engine.long_sums import cut, joined, of_convolution
 from archdsl.engine.on_disk import OnDisk
 from archdsl.engine.winograd import TERMS, combined, form, original, shared
 from archdsl.passes._kernel import AFFINE
@@ -27,11 +28,12 @@ class Graph:
     """Makes operations, each named after the layer whose work it does: `conv1.conv`, then `conv1.conv/1`.
 
     kept: where weights lie. parts: of the convolution that comes next, if it is to run with half of the multiplications,
-    as halved.py has it; halved: the layers that do. flat: of images, their rows, by name.
+    as halved.py has it; halved: the layers that do. at_once: whether long sums stay whole. flat: of images, their rows, by
+    name.
     """
 
-    def __init__(self, kept: OnDisk) -> None:
-        self.kept = kept
+    def __init__(self, kept: OnDisk, *, at_once: bool) -> None:
+        self.kept, self.at_once = kept, at_once
         self.layer = ""
         self.named: dict[str, int] = {}
         self.parts: int | None = None
@@ -113,19 +115,37 @@ def _conv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     before, after, _ = _window(op, x)
     if g.parts is not None:
         return _in_rows(g, op, w, x, g.parts, before, after)
-    if "weight" not in w:
-        w["weight"] = g.kept.copy(original(torch.from_numpy(w["terms"]), op.channels))
-    weight, dilation = w["weight"], list(op.dilation)
+    sums = 1 if g.at_once else of_convolution(op, shape(x)[1])
+    groups = sums if sums > 1 else shape(x)[1] if op.syntax == "dwconv" else op.groups
+    form = "cut" if sums > 1 else "weight"
+    if form not in w:
+        weight = _as_given(op, w)
+        w.pop("weight", None)
+        w[form] = g.kept.copy(cut(weight, sums) if sums > 1 else weight)
+    weight, dilation = w[form], list(op.dilation)
     if weight.shape[2:] == (1, 1) and any(before + after):
         # It moves the stride of a 1x1 convolution to those before, and forgets that here there is padding between.
         weight = np.pad(weight, ((0, 0), (0, 0), (0, 1), (0, 1)))
         after, dilation = [side + 1 for side in after], [1, 1]
-    groups = shape(x)[1] if op.syntax == "dwconv" else op.groups
     kind = "convolution"
     if groups > 1:
         kind = "group_convolution"
         weight = weight.reshape(groups, weight.shape[0] // groups, *weight.shape[1:])
-    return _biased(g, g(kind, x, constant(weight), list(op.stride), before, after, dilation), w)
+    found = g(kind, x, constant(weight), list(op.stride), before, after, dilation)
+    if sums == 1:
+        return _biased(g, found, w)
+    first, *others = g.node("split", found, np.int64(1), sums).outputs()
+    found = _biased(g, first, w)
+    for other in others:
+        found = g("add", found, other)
+    return found
+
+
+def _as_given(op: Any, w: Weights) -> torch.Tensor:
+    """The weight of a convolution, in whichever form it is held."""
+    if "terms" in w:
+        return original(torch.from_numpy(w["terms"]), op.channels)
+    return torch.from_numpy(w["weight"]) if "weight" in w else joined(torch.from_numpy(w["cut"]), op.channels)
 
 
 def _in_rows(
@@ -134,7 +154,9 @@ def _in_rows(
     """See archdsl/engine/winograd.py. From here on the weights are held in this form only."""
     g.halved.add(g.layer)
     if "terms" not in w:
-        w["terms"] = g.kept.copy(combined(torch.from_numpy(w.pop("weight")), parts))
+        weight = _as_given(op, w)
+        w.pop("weight", None)
+        w["terms"] = g.kept.copy(combined(weight, parts))
     filters, out_height, out_width = op.infer(shape(x)[1:])
     batch, channels, height, _ = shape(x)
     way = form(op, parts, shape(x)[1:], out_width, before[1])
@@ -170,17 +192,6 @@ def _upconv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
         output_padding=list(op.output_padding),
     )
     return _biased(g, found, w)
-
-
-PIECE, PIECES = 256, 16
-"""Inputs of an fc that are summed at once, and the most sums."""
-
-
-def pieces(weight: torch.Tensor, *, at_once: bool) -> tuple[torch.Tensor, ...]:
-    """The weight of an fc, cut along its inputs: in float32 a product adds up its inputs one after another, and over
-    more of them the error at the end of a network is over twice torch's, whose sums are cut most on Intel's CPUs."""
-    count = 1 if at_once else min(-(-weight.shape[1] // PIECE), PIECES)
-    return weight.tensor_split(count, dim=1)
 
 
 def _fc(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:

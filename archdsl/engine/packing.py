@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from archdsl.engine.long_sums import cut, joined
 from archdsl.engine.winograd import Winograd, combined, original
 from archdsl.passes._kernel import Stage
 from archdsl.passes.weights import State, as_given, weights_of
@@ -68,13 +69,19 @@ class Weights:
                 return self.packed[id(stage)][0]
         return self._pack(stage, lambda weight: pack(_original(stage.op, weight), *window))
 
+    def cut(self, stage: Stage, sums: int, *window: Any) -> torch.Tensor:
+        """Packed, of a convolution whose sums are cut."""
+        pack = _onednn._reorder_convolution_weight
+        return self._pack(stage, lambda weight: pack(cut(_original(stage.op, weight), sums).contiguous(), *window))
+
     def terms(self, stage: Stage, way: Winograd, *window: Any) -> torch.Tensor:
         """Packed, of the convolution between the products."""
         pack = _onednn._reorder_convolution_weight
         op: Any = stage.op
 
         def of(weight: torch.Tensor) -> torch.Tensor:
-            terms = combined(weight, way.parts) if len(weight) == op.channels else weight
+            is_terms = len(weight) == way.groups * op.channels
+            terms = weight if is_terms else combined(_original(op, weight), way.parts)
             return pack(terms.reshape(*terms.shape[:2], *way.kernel(op.kernel[0])), *window)
 
         return self._pack(stage, of)
@@ -108,9 +115,12 @@ class Weights:
 
 
 def _original(op: Any, weight: torch.Tensor) -> torch.Tensor:
-    """Of a convolution, also where only its terms are held."""
-    is_terms = op.syntax == "conv" and len(weight) != op.channels
-    return original(weight.flatten(2), op.channels) if is_terms else weight
+    """Of a convolution, also where only its terms are held, or it is cut."""
+    if op.syntax != "conv" or len(weight) == op.channels:
+        return weight
+    if tuple(weight.shape[2:]) == op.kernel:
+        return joined(weight, op.channels)
+    return original(weight.flatten(2), op.channels)
 
 
 def _same_layout(one: torch.Tensor, two: torch.Tensor) -> bool:

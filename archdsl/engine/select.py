@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from archdsl.engine.calls import Call, Numbers, Program, Step, Value
 from archdsl.engine.growing import Place, growing
+from archdsl.engine.long_sums import of_convolution
 from archdsl.engine.maxima import KEPT, POSITIVE, Tap, taps, worth
 from archdsl.engine.packing import Weights
 from archdsl.engine.sides import sides
@@ -77,8 +77,8 @@ class Selector:
         batch: int,
         came: torch.dtype,
         threads: int,
-        onednn: bool = True,
-        halved: Mapping[str, int] = MappingProxyType({}),
+        onednn: bool,
+        halved: Mapping[str, int],
     ) -> None:
         self.network, self.weights, self.batch, self.came, self.threads = network, weights, batch, came, threads
         self.dtype = weights.dtype
@@ -249,6 +249,9 @@ class Selector:
         parts = self.halved.get(stage.sources[0].name)
         if parts is not None:
             return 1, self._in_rows(stage, stream, shape, parts)
+        sums = of_convolution(op, stream.shape[1]) if self.dtype == torch.float32 else 1
+        if sums > 1:
+            return 1, self._in_sums(stage, stream, shape, sums)
         used, act, other, final = self._after(stages, inputs, shape)
         if is_pixelwise(stage) and op.stride == (1, 1) and final is None:
             return used, self._product(stage, stream, shape, act, other)
@@ -269,6 +272,24 @@ class Selector:
         args = (stream, other, weight, bias, *window, "add", 1.0, final, Numbers(), "")
         into = ("mkldnn::_convolution_pointwise_.binary", 1) if other.dense else None
         return used, self._call(name, *args, shape=shape, into=into)
+
+    def _in_sums(self, stage: Stage, stream: Value, shape: tuple[int, ...], sums: int) -> Value:
+        """See archdsl/engine/long_sums.py."""
+        op: Any = stage.op
+        stream, padding = self._padded(op, stream)
+        window: tuple[Any, ...] = (padding, list(op.stride), list(op.dilation), sums)
+        weight, bias = self.weights.cut(stage, sums, *window, list(stream.shape)), self.weights.bias(stage)
+        if bias is not None:
+            bias = torch.cat([bias, torch.zeros(len(bias) * (sums - 1))])
+        self._say("oneDNN convolution in groups, torch add", "its sums are long, and cut in two")
+        name, channels = "mkldnn::_convolution_pointwise", shape[1]
+        whole = (shape[0], sums * channels, *shape[2:])
+        found = self._call(name, stream, weight, bias, *window, *NONE, shape=whole)
+        out = self._part(found, 1, 0, channels)
+        for first in range(channels, sums * channels, channels):
+            other = self._part(found, 1, first, first + channels)
+            out = self._call("aten::add.Tensor", out, other, 1, shape=shape)
+        return out
 
     def _in_rows(self, stage: Stage, stream: Value, shape: tuple[int, ...], parts: int) -> Value:
         """See archdsl/engine/winograd.py."""
