@@ -1,14 +1,17 @@
 """The engine on a CPU beside what could be run instead: the networks, batches and dtypes whose results are kept.
 
     python -m benchmarks.cpu run [NETWORK[@BATCH-DTYPE] ...]
-                                       tunes and measures; writes benchmarks/results/cpu-*.json and .svg (an hour for all)
+                                       tunes and measures; writes benchmarks/results/CPU-batch*.json and .svg (an hour for all)
     python -m benchmarks.cpu memory [NETWORK[@BATCH-DTYPE] ...]
                                        measures the memory of the engine and of eager once more, in five processes each
-    python -m benchmarks.cpu           prints the kept results as the table of benchmarks/results/README.md
+    python -m benchmarks.cpu           prints the kept results as the tables of benchmarks/results/README.md
+
+Each CPU has results of its own.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,6 +21,7 @@ from math import exp, log
 from pathlib import Path
 
 import archdsl
+from archdsl.bench.machine import machine
 from archdsl.bench.measure import Settings, weigh
 from archdsl.bench.plot import to_svg
 from archdsl.bench.read import from_json
@@ -43,8 +47,22 @@ def chosen(cases: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
                 yield network, batch, dtype, rounds
 
 
-def kept(batch: str, dtype: str) -> Path:
-    return RESULTS / f"cpu-batch{batch}-{dtype}.json"
+def kept(batch: str, dtype: str, cpu: str) -> Path:
+    return RESULTS / f"{slug(cpu)}-batch{batch}-{dtype}.json"
+
+
+def slug(cpu: str) -> str:
+    """A CPU's name in that of a file.
+
+    >>> slug("Intel(R) Xeon(R) Processor"), slug("AMD EPYC")
+    ('intel-xeon', 'amd-epyc')
+    """
+    return "-".join(re.sub(r"\(\w+\)|processor|cpu|@.*", " ", cpu.lower()).split())
+
+
+def cpus() -> list[str]:
+    """Those that results are kept of."""
+    return sorted({from_json(path.read_text(encoding="utf-8")).machine["cpu"] for path in RESULTS.glob("*-batch*.json")})
 
 
 def measure(cases: Sequence[str]) -> None:
@@ -57,17 +75,19 @@ def measure(cases: Sequence[str]) -> None:
             made = Path(folder) / "made.json"
             command = ["bench", *how, "--rounds", rounds, "--against", OTHERS, "-o", str(made)]
             subprocess.run([sys.executable, "-m", "archdsl", *command], check=True)
-            keep(from_json(made.read_text(encoding="utf-8")), kept(batch, dtype))
+            found = from_json(made.read_text(encoding="utf-8"))
+            keep(found, kept(batch, dtype, found.machine["cpu"]))
 
 
 def memory(cases: Sequence[str]) -> None:
     """Put what several processes take in the place of what one took. What was measured stays as it is."""
     for network, batch, dtype, _ in chosen(cases):
-        before = from_json(kept(batch, dtype).read_text(encoding="utf-8"))
+        path = kept(batch, dtype, machine()["cpu"])
+        before = from_json(path.read_text(encoding="utf-8"))
         settings = Settings(batch=int(batch), dtype=dtype, threads=before.threads, against=WEIGHED)
         held = weigh(archdsl.load(network), settings, PROCESSES)
         after = tuple(_weighed(case, held) if case.network == network else case for case in before.cases)
-        kept(batch, dtype).write_text(replace(before, cases=after).to_json(), encoding="utf-8")
+        path.write_text(replace(before, cases=after).to_json(), encoding="utf-8")
         print(network, batch, dtype, {name: [each >> 20 for each in bytes] for name, bytes in held.items()}, flush=True)
 
 
@@ -87,15 +107,15 @@ def keep(made: Results, path: Path) -> None:
     path.with_suffix(".svg").write_text(to_svg(found), encoding="utf-8")
 
 
-def table() -> Iterator[str]:
-    """A row a network and case, and the geometric means. Ratios are of medians: above 1 ours is faster, with torch alone
+def table(cpu: str) -> Iterator[str]:
+    """Of what was measured on a CPU: a row a network and case, and the geometric means. Ratios are of medians: above 1 ours is faster, with torch alone
     (`onednn`, where it was measured) and as it is chosen."""
     of_torch: list[float] = []
     of_all: list[float] = []
     yield "| network | batch | dtype | ours, ms | `onednn`, ms | × best of torch | × best of all | ready in, s | memory, × eager (`onednn`) | error, × eager (`onednn`) |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for batch, dtype, _ in CASES:
-        path = kept(batch, dtype)
+        path = kept(batch, dtype, cpu)
         if not path.exists():
             continue
         for case in from_json(path.read_text(encoding="utf-8")).cases:
@@ -132,4 +152,5 @@ if __name__ == "__main__":
         measure(sys.argv[2:])
     if sys.argv[1:2] == ["memory"]:
         memory(sys.argv[2:])
-    print("\n".join(table()))
+    for cpu in cpus():
+        print("", cpu, "", *table(cpu), sep="\n")
