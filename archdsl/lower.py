@@ -125,7 +125,7 @@ class Statement:
     branch: stands in a branch of a merge, where a short chain reads best on one line. loop: run the member's
     modules in turn, each with the same further operands, or ("carry") with what the one before it read; `carried` is
     the value that is left of those. switch: (attribute, whether this instance has it) of a skip that others of the
-    class may lack: the template is what happens where it is on, `{0}` where it is off.
+    class may lack: the template is what happens where it is on, `{0}` where it is off. widths: what `{widths}` stands for.
     """
 
     value: int
@@ -138,6 +138,7 @@ class Statement:
     loop: Literal["", "for", "carry"] = ""
     carried: int | None = None
     switch: tuple[str, bool] | None = None
+    widths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -329,7 +330,7 @@ class _Lowering:
             index[s.value] = len(index)
             if s.carried is not None:
                 index[s.carried] = len(index)
-            parts.append((s.template, s.switch and s.switch[0], tuple(index[o] for o in s.operands), s.member, s.aux, s.loop))
+            parts.append((s.template, s.switch and s.switch[0], len(s.widths), tuple(index[o] for o in s.operands), s.member, s.aux, s.loop))
         made = tuple((m.name, m.signature if m.optional else m.construct.key) for m in members)
         return (name, made, tuple(parts), index.get(output))
 
@@ -369,7 +370,9 @@ class _Lowering:
         if "{*}" in template:
             template = template.replace("{*}", ", ".join(f"{{{i}}}" for i in range(len(operands))))
         infix = lowering.binds == "infix"
-        into.statements.append(Statement(index, template, into.operands(operands), infix, branch=branch))
+        into.statements.append(
+            Statement(index, template, into.operands(operands), infix, branch=branch, widths=lowering.widths)
+        )
 
     def residual(self, region: Region, into: _Open, branch: bool) -> None:
         """F(x) + shortcut(x): the shortcut and the drop path are members that may be absent, so that a block keeps

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from archdsl.network import Network
 from archdsl.ops.base import Shape
+from archdsl.ops.split import part_of
 from archdsl.passes._kernel import POINTWISE, Kernel, Other, Stage, Step, computes, stage_of
 from archdsl.symbolic import known
 
@@ -264,7 +265,7 @@ class _Planner:
                 self.parts[index] = first._replace(shape=shape)
                 return None
             case "split":
-                self.parts[index] = _Part(first.tensor, first.channel + op.part * shape[0], shape)
+                self.parts[index] = _Part(first.tensor, first.channel + part_of(op, first.shape[0])[0], shape)
                 return None
             case "placed":
                 self._place(index, inputs)

@@ -124,6 +124,7 @@ class _Class:
         for attribute, argument in self.shared.switches.items():
             if argument not in ("True", "False"):
                 lines.append(f"        self.{attribute} = {argument}")
+        lines += [f"        self.{attribute} = {text}" for attribute, text in self.shared.attributes.items()]
         return lines
 
     def _member(self, member: Member, made: Made) -> list[str]:
@@ -306,7 +307,7 @@ class _Forward:
 
     def _expression(self, statement: Statement) -> tuple[str, bool]:
         """A statement's right side, and whether it needs parentheses inside another."""
-        template = statement.template
+        template = statement.template.replace("{widths}", self.printed.shared.widths.get(statement.value, ""))
         if statement.switch is not None:
             argument = self.printed.shared.switches[statement.switch[0]]
             if argument == "False":

@@ -7,6 +7,7 @@ that holds for every instance. So what is printed is true by construction: nothi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +43,8 @@ class Made:
 @dataclass
 class SharedClass:
     """A class to print. statements' optional members have been decided: `absent` names those no instance has; switches
-    says of each skip "True", "False", or the argument that decides."""
+    says of each skip "True", "False", or the argument that decides; widths, by a statement's value, its list of numbers,
+    or the attribute that holds it, which attributes has."""
 
     name: str
     exemplar: Body
@@ -51,6 +53,8 @@ class SharedClass:
     statements: tuple[Statement, ...]
     absent: frozenset[str]
     switches: dict[str, str]
+    widths: dict[int, str]
+    attributes: dict[str, str]
     index: dict[int, int]
 
     def values(self, body: Body) -> tuple[Number | None, ...]:
@@ -138,6 +142,12 @@ class _Solver:
             if statement.switch is not None:
                 values = tuple(bool(body.statements[position].switch[1]) for body in self.bodies)  # type: ignore[index]
                 switches[statement.switch[0]] = self.switch(statement.switch[0], values)
+        widths: dict[int, str] = {}
+        attributes: dict[str, str] = {}
+        for position, statement in enumerate(exemplar.statements):
+            if statement.widths:
+                text = self.widths(list(zip(*(body.statements[position].widths for body in self.bodies), strict=True)))
+                widths[statement.value] = text if re.fullmatch(r"[\[\]0-9, ]+", text) else self.attribute(text, attributes)
         required = [p for p in self.parameters if p.default is None]
         optional = [p for p in self.parameters if p.default is not None]
         order = list(self.spec)
@@ -150,6 +160,8 @@ class _Solver:
             statements=exemplar.statements,
             absent=frozenset(absent),
             switches=switches,
+            widths=widths,
+            attributes=attributes,
             index={id(body): i for i, body in enumerate(self.bodies)},
         )
 
@@ -170,6 +182,33 @@ class _Solver:
         unique = self._unique(name)
         self.parameters.append(Parameter(unique, "flag", values, default=False, is_flag=True))
         return unique
+
+    def widths(self, columns: list[tuple[int, ...]]) -> str:
+        """A list of numbers of channels. One that nothing tells is what the others leave of all, where that is known."""
+        texts = [self.told(column) for column in columns]
+        every = [sum(row) for row in zip(*columns, strict=True)]
+        whole = self.told(tuple(every)) if texts.count(None) == 1 else None
+        if whole is not None:
+            texts[texts.index(None)] = " - ".join([whole, *(text for text in texts if text is not None)])
+        found = [text or self.new("channels", "width", list(c)) for text, c in zip(texts, columns, strict=True)]
+        return f"[{', '.join(found)}]"
+
+    def told(self, column: tuple[int, ...]) -> str | None:
+        """A number of channels as a literal or an expression in what is known."""
+        if len(set(column)) == 1:
+            return repr(column[0])
+        present: list[tuple[int, Any]] = list(enumerate(column))
+        return self.known(present, role="channels") or self.derived("channels", present)
+
+    def attribute(self, text: str, attributes: dict[str, str]) -> str:
+        """What holds a value that `forward` reads."""
+        taken = {member.name for member in self.bodies[0].members} | {s.switch[0] for s in self.bodies[0].statements if s.switch}
+        name, count = "widths", 1
+        while name in taken or attributes.get(name, text) != text:
+            count += 1
+            name = f"widths{count}"
+        attributes[name] = text
+        return f"self.{name}"
 
     def make(self, constructs: list[Construct | None]) -> Made:
         exemplar = next(c for c in constructs if c is not None)

@@ -48,12 +48,12 @@ def choices() -> list[str]:
 
 
 def choices_of(annotation: Any) -> Iterator[str]:
-    """The words that an argument of a type can be."""
+    """The words that an argument of a type can be, and not one number of a list of them."""
     if get_origin(annotation) is Literal:
         yield from map(str, get_args(annotation))
     elif annotation is bool:
         yield from ("true", "false")
-    else:
+    elif get_origin(annotation) is not tuple:
         for part in get_args(annotation):
             if not isinstance(part, (int, str, float)):
                 yield from choices_of(part)

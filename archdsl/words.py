@@ -93,7 +93,7 @@ ABSENT = {
     "softplus": "the nearest are `relu` and `silu`",
     "mish": "the nearest is `silu`",
     "pixelshuffle": "the nearest are `upsample` and `upconv`",
-    "slice": "the nearest is `split`, which makes equal shares",
+    "slice": "the nearest is `split`: `split(0, (8, _))` is the first 8 channels",
     "gn": "the nearest are `ln` and `bn`",
     "groupnorm": "the nearest are `ln` and `bn`",
     "instancenorm": "the nearest are `ln` and `bn`",

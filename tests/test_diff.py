@@ -277,6 +277,7 @@ def test_other_names_of_weights_are_a_difference() -> None:
         ("conv3-8", "conv3-8(dilation=2, p=2)", "dilation 1 → 2, padding 1 → 2"),
         ("maxpool", "maxpool(ceil=true)", "ceil false → true"),
         ("dropout(0.5)", "dropout(0.25)", "ratio 0.5 → 0.25"),
+        ("conv1-4; split(0, (1, _))", "conv1-4; split(0, (2, 2))", "parts (1, _) → (2, 2)"),
     ],
 )
 def test_a_changed_argument_is_named(a: str, b: str, words: str) -> None:

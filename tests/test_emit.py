@@ -584,6 +584,28 @@ def test_a_drop_path_is_a_number_of_its_class():
     assert "DropPath" not in archdsl.emit(archdsl.loads("input 8x8x8; residual(drop_path=0) { conv3-8 } x2"))
 
 
+def test_widths_of_parts_are_numbers_of_their_class():
+    """FasterNet's partial convolution: the instances of a class split differently many channels."""
+    block = "block partial() { concat [ split(0, (in.c//4, _)); conv3-(in.c//4) | split(1, (in.c//4, _)) ] }\n"
+    text = block + "arch n { input 8x8x8; partial; relu; conv1-16; partial; split(0, (3, 13)) }"
+    source = archdsl.emit(archdsl.loads(text))
+    assert source.count("class Partial") == 1 and "self.partial2 = Partial(16)" in source
+    assert "self.widths = [in_channels // 4, in_channels - in_channels // 4]" in source
+    assert "x.split(self.widths, dim=1)[1]" in source and "x.split([3, 13], dim=1)[0]" in source
+    model = archdsl.build(archdsl.loads(text))
+    x = torch.randn(2, 16, 4, 4)
+    y = model.partial2(x)
+    assert torch.equal(y[:, 4:], x[:, 4:]) and torch.equal(y[:, :4], model.partial2.conv1(x[:, :4]))
+
+
+def test_widths_that_nothing_tells_are_arguments():
+    block = "block b(widths) { concat [ split(0, (widths, _)) as w; conv1-3 | split(1, (2 + widths, _)); conv1-3 as widths ] }\n"
+    source = archdsl.emit(archdsl.loads(block + "arch n { input 8x8x8; b(3); relu; conv1-17; b(7) }"))
+    assert source.count("class B(") == 1
+    assert "self.widths2 = [widths, in_channels - widths]" in source
+    assert "self.widths3 = [in_channels - in_channels2, in_channels2]" in source and "B(8, 3, 3)" in source
+
+
 def test_a_skip_that_is_off_drops_nothing():
     text = "default conv(norm=bn, act=silu); input 16x8x8; mbconv(1, 16, drop=0.9); mbconv(1, 24, drop=0.9)"
     model = archdsl.build(archdsl.loads(text))

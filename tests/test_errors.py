@@ -618,7 +618,7 @@ def test_what_was_meant(line: str, meant: str) -> None:
         ("mish", "the nearest is `silu`"),
         ("rrelu", "the nearest are `leakyrelu`, and `prelu`, which learns its slope"),
         ("pixelshuffle(2)", "the nearest are `upsample` and `upconv`"),
-        ("slice(0, 8)", "the nearest is `split`, which makes equal shares"),
+        ("slice(0, 8)", "the nearest is `split`: `split(0, (8, _))` is the first 8 channels"),
         ("conv3-64(norm=gn(32))", "choose one of bn, ln, lrn, or none"),
         ("unpool", "the nearest are `upsample` and `upconv`"),
         ("attention", "the nearest is `se`, which weighs channels"),

@@ -150,6 +150,14 @@ def test_an_activation_after_a_max_pool(act: str) -> None:
     assert close(optimize(model, x)(x), model(x))
 
 
+def test_parts_of_stated_widths() -> None:
+    text = "conv3-7; concat [ split(2, (1, 2, _)) | split(0, (3, _)); conv3-4 | split(1, (5, 2)); relu ]"
+    model, x = small(f"input 3x6x5\n{text}")
+    for backend in ("openvino", "onednn"):
+        engine = archdsl.optimize(model, x, backend=backend)
+        assert engine.backend == backend and close(engine(x), model(x))
+
+
 def test_several_outputs_keep_their_names() -> None:
     model, x = small("input 3x8x8\nconv3-4 as a\nrelu as b\nmaxpool; fc-2 as c\noutput @a, @b, @c")
     got = optimize(model, x)(x)

@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import archdsl
 from archdsl.ops import LAYERS, _register
 from archdsl.ops.base import Function, Lowering, Module, Op, Shape, ShapeError, Weight, written
-from archdsl.symbolic import known, substitute, symbol
+from archdsl.symbolic import Dim, known, substitute, symbol
 
 WORDS = {"true": True, "false": False, "none": None}
 EXAMPLES = [(name, line) for name in sorted(LAYERS) for line in LAYERS[name].examples]
@@ -373,7 +373,7 @@ def module_of(lowering: Module) -> nn.Module:
 
 def function_of(lowering: Function, count: int) -> Callable[..., torch.Tensor]:
     names = [f"x{i}" for i in range(count)]
-    text = lowering.template.replace("{*}", ", ".join(names)).format(*names)
+    text = lowering.text(names)
     return eval(f"lambda {', '.join(names)}: {text}", {"torch": torch})
 
 
@@ -420,7 +420,7 @@ def on_purpose(op: Op, inputs: tuple[Shape, ...], error: ShapeError, theirs: Sha
         return "torch would take the batch for a side of the image"
     if op.syntax in ("normalize", "scale"):
         return "torch would stretch one channel to as many as there are means or factors"
-    if op.syntax == "split":
+    if op.syntax == "split" and isinstance(op.parts, int):
         return "torch.chunk gives parts of different sizes"
     if op.syntax in ("maxpool", "avgpool") and error.argument in ("padding", "ceil"):
         uneven = op.padding[0] != op.padding[1] or op.padding[2] != op.padding[3]
@@ -769,6 +769,43 @@ def test_split() -> None:
     with pytest.raises(ShapeError) as caught:
         read_op("split(1, 4)").infer((6, 3, 3))
     assert caught.value.hint == "3 parts would do" and caught.value.notes == ("6 = 1*4 + 2",)
+
+
+@pytest.mark.parametrize("widths", ["(1, 2, 3)", "(_, 2, 3)", "(1, _, 3)", "(1, 2, _)"])
+def test_split_of_stated_widths(widths: str) -> None:
+    x = random(2, 6, 3, 3)
+    parts = [built(f"split({part}, {widths})", (6, 3, 3))(x) for part in range(3)]
+    assert [part.shape[1] for part in parts] == [1, 2, 3]
+    assert_close(torch.cat(parts, dim=1), x)
+    assert_close(built(f"split(2, {widths})", (6,))(x[:, :, 0, 0]), x[:, 3:, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("op", "channels", "code", "instead"),
+    [
+        ("split(0, (16, 32))", 64, "A205", "(16, 48)"),
+        ("split(1, (16, 64))", 64, "A205", "(16, 48)"),
+        ("split(1, (64, 16))", 64, "A205", ""),
+        ("split(0, (64, _))", 64, "A205", ""),
+        ("split(0, (16, 32))", symbol("C"), "A206", "(16, _)"),
+        ("split(16, 48)", 64, "A205", ""),
+    ],
+)
+def test_split_that_does_not_add_up(op: str, channels: Dim, code: str, instead: str) -> None:
+    with pytest.raises(ShapeError) as caught:
+        read_op(op).infer((channels, 3, 3))
+    assert (caught.value.code, caught.value.instead) == (code, instead) and caught.value.hint
+    if op == "split(16, 48)":  # as torch.split has it
+        assert "`split(0, (16, 48))` and `split(1, (16, 48))`" in caught.value.hint
+
+
+def test_the_rest_of_channels_that_are_not_known() -> None:
+    assert read_op("split(1, (16, _))").infer((symbol("C"), 3, 3)) == (symbol("C") - 16, 3, 3)
+    with pytest.raises(ValidationError, match="only one part can be the rest"):
+        LAYERS["split"](part=0, parts=("_", 2, "_"))
+    for wrong in (0, "_", (3,), (2, 0), (2, 1.5), (2, True)):
+        with pytest.raises(ValidationError, match="a number of equal parts, 2, or the channels of each"):
+            LAYERS["split"](part=0, parts=wrong)
 
 
 def test_layer_norm_is_over_the_channels_of_each_position() -> None:

@@ -261,6 +261,7 @@ def test_what_is_read_again_is_not_written_over() -> None:
     [
         "conv3-6; concat [ split(0, 2) | split(1, 2); conv3-3 ]; channelshuffle(2); split(2, 3); conv1-4",
         "conv3-6; split(1, 2); split(2, 3); conv3-4; flatten; fc-3",
+        "conv3-7; concat [ split(2, (2, 1, _)) | split(0, (2, 5)); conv3-3 ]; split(1, (_, 3, 2)); conv1-4",
         "conv3-4; gap; flatten; concat [ identity | fc-3; relu ]; split(1, 7); fc-2",
         "conv3-4 as a; split(1, 2); relu; concat [ identity | @a ]; bn; relu; mul [ identity | gap ]",
         "concat [ conv1-4 | conv3-4 ] as a; concat [ @a | @a ]; residual { conv1-16 }; split(1, 2); gap",

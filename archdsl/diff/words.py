@@ -159,7 +159,7 @@ def _often(difference: Difference) -> str:
         found.update(swapped(change))
         for name, (before, now) in told(change).items():
             wide = name in ("channels", "features")
-            found["another width" if wide else f"{name} {value(before)} → {value(now)}"] += 1
+            found["another width" if wide else f"{name} {value(before, name)} → {value(now, name)}"] += 1
     shown = [f"{words} in {count:,}" for words, count in found.most_common(MOST_KINDS) if count > 1]
     return _series(shown)
 
@@ -214,7 +214,7 @@ def _values(name: str, pairs: Sequence[tuple[Any, Any]]) -> str:
         return f"width {_listed(pairs)}"
     if ratio is not None and len({*pairs}) > 1:
         return f"{_times(ratio)} the {name}" if name == "channels in" else f"{name} × {ratio:g}"
-    return f"{name} {_listed((value(one), value(other)) for one, other in pairs)}"
+    return f"{name} {_listed((value(one, name), value(other, name)) for one, other in pairs)}"
 
 
 def _ratio(pairs: Sequence[tuple[Any, Any]]) -> float | None:
@@ -234,8 +234,10 @@ def _listed(pairs: Iterable[tuple[Any, Any]]) -> str:
     return ", ".join(found[:SHOWN]) + (f" and {len(found) - SHOWN} more" if len(found) > SHOWN else "")
 
 
-def value(given: object) -> str:
-    """An argument as the language has it."""
+def value(given: object, name: str = "") -> str:
+    """An argument as the language has it: `3x3` of two numbers for height and width, which the parts of a split are not."""
+    if isinstance(given, list) and name == "parts":
+        return f"({', '.join(map(value, given))})"
     if isinstance(given, list):
         if len(given) == 2 and isinstance(given[1], dict):
             return str(given[0])  # a layer, by its name

@@ -520,8 +520,8 @@ def _comes_from(nodes: list[Node], node: int, source: int) -> bool:
 
 
 def _is_plain(span: Span) -> bool:
-    """Whether a place holds one number, which can be replaced by another."""
-    return re.fullmatch(r"[0-9][0-9x_]*", span.text) is not None
+    """Whether a place holds one number, or a list of them, which can be replaced by another."""
+    return re.fullmatch(r"[0-9][0-9x_]*|\([0-9_, ]+\)", span.text) is not None
 
 
 def _steps(count: Any, jump: int | Fraction) -> Any:

@@ -18,6 +18,7 @@ from openvino import opset15
 from archdsl.engine.long_sums import cut, joined, of_convolution
 from archdsl.engine.on_disk import OnDisk
 from archdsl.engine.winograd import TERMS, combined, form, original, shared
+from archdsl.ops.split import part_of
 from archdsl.passes._kernel import AFFINE
 
 Weights = dict[str, Any]
@@ -343,8 +344,7 @@ def part(g: Graph, x: Any, axis: int, start: int, stop: int, step: int = 1) -> A
 
 
 def _split(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
-    width = shape(inputs[0])[1] // op.parts
-    return part(g, inputs[0], 1, op.part * width, (op.part + 1) * width)
+    return part(g, inputs[0], 1, *part_of(op, shape(inputs[0])[1]))
 
 
 def _crop(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:

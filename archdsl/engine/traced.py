@@ -75,7 +75,7 @@ def layer_of(lowering: Lowering, weights: dict[str, torch.Tensor]) -> Callable[.
 
         def call(*inputs: torch.Tensor) -> torch.Tensor:
             names = [f"x{i}" for i in range(len(inputs))]
-            text = lowering.template.replace("{*}", ", ".join(names)).format(*names)
+            text = lowering.text(names)
             return eval(text, space, dict(zip(names, inputs, strict=True)))
 
         return call

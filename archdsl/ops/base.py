@@ -6,6 +6,7 @@ finds it, checks it at import, and grammar, messages, `archdsl layers`, tests an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -88,10 +89,16 @@ class Module(NamedTuple):
 class Function(NamedTuple):
     """Lowering to an expression without state: `{0} + {1}`, `torch.cat([{*}], dim=1)`.
 
-    `{0}`, `{1}` are the inputs, `{*}` all of them, comma-separated. binds: how loosely it binds."""
+    `{0}`, `{1}` are the inputs, `{*}` all of them, comma-separated, `{widths}` a list of numbers of channels: the
+    instances of a class may have others. binds: how loosely it binds."""
 
     template: str
     binds: Literal["call", "infix"] = "call"
+    widths: tuple[int, ...] = ()
+
+    def text(self, names: Sequence[str]) -> str:
+        """The expression, its inputs called so."""
+        return self.template.replace("{*}", ", ".join(names)).format(*names, widths=list(self.widths))
 
 
 Lowering = Module | Function

@@ -88,7 +88,7 @@ def _layer(lowering: Lowering, weights: dict[str, Tensor], inputs: Sequence[Any]
     space: dict[str, Any] = {"torch": torch, "nn": nn}
     if isinstance(lowering, Function):
         names = [f"x{i}" for i in range(len(inputs))]
-        text = lowering.template.replace("{*}", ", ".join(names)).format(*names)
+        text = lowering.text(names)
         return eval(text, space, dict(zip(names, inputs, strict=True)))
     if lowering.helper is not None:
         exec(lowering.helper, space)
