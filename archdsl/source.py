@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -14,11 +15,17 @@ from typing import BinaryIO
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One text with the name that messages call it by: a path, `<stdin>` or `<text>`. path: the file, if it is one."""
+    """One text with the name that messages call it by: a path, `<stdin>` or `<text>`. path: the file, if it is one.
+
+    A carriage return alone ends a line too, and is a line feed in `text`: every place stays where it was."""
 
     name: str
     text: str
     path: Path | None = None
+
+    def __post_init__(self) -> None:
+        if "\r" in self.text:
+            object.__setattr__(self, "text", line_feeds(self.text))
 
     @cached_property
     def line_starts(self) -> tuple[int, ...]:
@@ -37,6 +44,14 @@ class Source:
         start = self.line_starts[number - 1]
         stop = self.line_starts[number] - 1 if number < len(self.line_starts) else len(self.text)
         return self.text[start:stop].rstrip("\r")
+
+
+_ALONE = re.compile(r"\r(?!\n)")
+
+
+def line_feeds(text: str) -> str:
+    r"""A text with a line feed for each line end that is a carriage return alone; `\r\n` stays."""
+    return _ALONE.sub("\n", text)
 
 
 @dataclass(frozen=True, slots=True)

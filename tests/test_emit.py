@@ -289,8 +289,9 @@ EVIL = [
 @pytest.mark.parametrize("evil", EVIL)
 def test_a_comment_or_a_file_name_stays_one(evil):
     bare = archdsl.emit(archdsl.loads("arch n { input 3x8x8; b(4); b(5); relu }\nblock b(f) { conv3-f(norm=bn) }"))
-    comment = "".join(f"# {line}\n" for line in evil.split("\n"))
-    text = f"{comment}arch n {{ input 3x8x8; b(4) # {evil.split(chr(10))[0]}\n b(5); relu }}\n{comment}block b(f) {{ conv3-f(norm=bn) }}"
+    first, *rest = re.split(r"[\n\r]", evil)
+    comment = "".join(f"# {line}\n" for line in (first, *rest))
+    text = f"{comment}arch n {{ input 3x8x8; b(4) # {first}\n b(5); relu }}\n{comment}block b(f) {{ conv3-f(norm=bn) }}"
     network = archdsl.loads(text, name=f"{evil}.arch")
     emitted = archdsl.emit(network)
 

@@ -561,6 +561,13 @@ def typed(line: str) -> tuple[str, Diagnostic]:
     return text, found
 
 
+@pytest.mark.parametrize("text", ["{}", "# note\n{}\n# note"])
+def test_carriage_returns_alone_end_lines(text: str) -> None:
+    feeds = TYPED.replace("{}", text.replace("{}", "relo; conv3"))
+    plain, old = (found_in(ERRORS / "typed.arch", each) for each in (feeds, feeds.replace("\n", "\r")))
+    assert len(plain) == 2 and [to_text([d]) for d in old] == [to_text([d]) for d in plain]
+
+
 @pytest.mark.parametrize(
     ("line", "meant"),
     [

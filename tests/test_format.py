@@ -449,6 +449,11 @@ def test_a_row_that_alignment_would_make_too_long_stays_out():
 def test_line_ends_and_mark():
     assert format_text("\ufeffrelu \r\n tanh  # a \r\n") == "\ufeffrelu\ntanh  # a\n"
     assert format_text("") == "" and format_text("\n;\n") == ""
+    old = "relu\r  # a\r\r tanh;\rgelu"
+    assert format_text(old) == "relu\n# a\n\ntanh\ngelu\n"
+    for edit in reversed(format_edits(old)):
+        old = old[: edit.start] + edit.text + old[edit.stop :]
+    assert old == "relu\n# a\n\ntanh\ngelu\n"
 
 
 def test_line_length_is_checked():

@@ -154,7 +154,7 @@ def test_repeat_by_an_expression() -> None:
 
 
 def test_separators() -> None:
-    for text in ("a; b", "a\nb", ";;\n a ;\n; b\n;", "a\r\n\r\nb", "a # c\n# d\n\nb", "\ufeffa;\tb"):
+    for text in ("a; b", "a\nb", "a\rb", "a # c\r# d\r\rb\r", "a\n\rb\r\r\n", ";;\n a ;\n; b\n;", "a\r\n\r\nb", "a # c\n# d\n\nb", "\ufeffa;\tb"):
         assert [step.head.name for step in tree(text).statements] == ["a", "b"], text
     assert tree("").statements == tree(" \n;# x").statements == ()
     assert len(only("fc(1,\n 2 # two\n , 3)").arguments) == 3

@@ -208,7 +208,7 @@ def test_a_long_span_leaves_out_its_middle_and_nests() -> None:
     ]
 
 
-@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 def test_empty_spans_show_one_caret(ending: str) -> None:
     source = Source("a.arch", f"conv3{ending}relu{ending}")
     after = span(source, "conv3").at_end()

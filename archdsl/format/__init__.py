@@ -15,7 +15,7 @@ from archdsl.format.printing import to_lines
 from archdsl.format.tokens import read_tokens
 from archdsl.headroom import collector_paused, deep_recursion
 from archdsl.parse import LONGEST_SOURCE, parse
-from archdsl.source import Source
+from archdsl.source import Source, line_feeds
 
 LINE_LENGTH = 110
 SHORTEST, LONGEST = 40, 320
@@ -56,6 +56,7 @@ def formatted(text: str, *, line_length: int = LINE_LENGTH) -> Formatted:
         tree, found = parse(Source("<text>", text))
         if tree is None and found:
             return Formatted(text, len(found))
+        text = line_feeds(text)
         errors = [diagnostic.span.start for diagnostic in found if diagnostic.span is not None]
         made = to_text(to_lines(read_layout(text, errors), line_length), line_length)
         if text.startswith("\ufeff"):
@@ -90,7 +91,7 @@ def format_edits(
 
 def _places(text: str) -> list[tuple[int, int]]:
     """Where each token is, and the end of the text."""
-    return [*((token.start, token.stop) for token in read_tokens(text)), (len(text), len(text))]
+    return [*((token.start, token.stop) for token in read_tokens(line_feeds(text))), (len(text), len(text))]
 
 
 def _same_tokens(text: str, made: str) -> bool:

@@ -14,7 +14,7 @@ from archdsl.lsp.positions import Lines
 from archdsl.modules import Files, Module, load_library, read_text
 from archdsl.parse import parse
 from archdsl.resources import library_root
-from archdsl.source import Source
+from archdsl.source import Source, line_feeds
 
 MOST_FILES = 200
 """Files that are kept read."""
@@ -73,7 +73,7 @@ class Buffers(Files):
         return buffer.text if buffer is not None else read_text(path)
 
     def source(self, path: Path, name: str) -> Source:
-        text = self.text(path)
+        text = line_feeds(self.text(path))
         kept = self._read.get((path, name))
         if kept is None or kept.source.text != text:
             if len(self._read) >= MOST_FILES:
