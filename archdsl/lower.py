@@ -249,7 +249,7 @@ def identifiers(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     return found
 
 
-OWN_WORDS = frozenset("self super torch nn x i aux taps outputs tensors layer name range len l".split())
+OWN_WORDS = frozenset("self super torch nn x i aux taps outputs tensors layer name range len isinstance str l".split())
 """What the emitted methods call things themselves, and `l`, which reads as 1."""
 
 

@@ -399,7 +399,7 @@ class _Forward:
             if len(line) > WIDTH - 8:
                 line = "tensors = {\n    " + ",\n    ".join(labelled.split(", ")) + ",\n}"
             self.out += line.split("\n")
-            self.out.append("outputs |= {name: tensors[name] for name in taps}")
+            self.out.append("outputs |= {name: tensors[name] for name in ([taps] if isinstance(taps, str) else taps)}")
         if self.printed._several():
             self.out.append("return outputs")
         else:

@@ -179,8 +179,15 @@ def test_taps():
     assert torch.equal(result["out"], plain)
     assert torch.equal(result["a"], model.a(x))
     assert torch.equal(result["g"], model.g(model.a(x)))
+    one = model(x, taps="a")  # as ("a") is, too
+    assert list(one) == ["out", "a"] and torch.equal(one["a"], result["a"])
     with pytest.raises(KeyError):
         model(x, taps=("inner",))  # a group's labels are its own
+
+
+def test_one_tap_of_a_label_that_python_uses():
+    model = archdsl.build(archdsl.loads("arch n { input 3x8x8; conv3-4 as str; relu as isinstance; gap }"))
+    assert list(model(torch.randn(1, 3, 8, 8), taps="isinstance")) == ["out", "isinstance"]
 
 
 def test_every_label_of_a_tensor_can_be_tapped():
