@@ -143,7 +143,7 @@ class Arguments(References):
         if found is None or not found.is_known(LAYERS):
             return None
         here = found.text
-        span = Span(step.span.source, step.head.span.start, _end_of_arguments(step))
+        span = Span(step.span.source, step.head.span.start, end_of_arguments(step))
         if layer is None:
             message = f"there is no layer called `{step.head.name}`: here it is `{here}`"
             return Diagnostic(
@@ -378,7 +378,7 @@ def _emptied(step: syntax.Step) -> Fix | None:
     if step.arguments is None or len(step.arguments) != 1:
         return None
     stop = max(p.span.stop for p in (step.head, step.width, step.stride) if p is not None)
-    span = Span(step.span.source, stop, _end_of_arguments(step))
+    span = Span(step.span.source, stop, end_of_arguments(step))
     return Fix(span, "", f"remove `{span.text}`")
 
 
@@ -395,7 +395,7 @@ def _by_place(
         return None
     assert step is not None and step.head is not None
     text = surplus[0].value.span.text
-    span = Span(step.span.source, step.head.span.stop, _end_of_arguments(step))
+    span = Span(step.span.source, step.head.span.stop, end_of_arguments(step))
     return Fix(span, f"-{text}", f"write `{name}-{text}`")
 
 
@@ -415,7 +415,7 @@ def _hyphenated(head: syntax.Name, width: syntax.Name) -> Diagnostic | None:
     )
 
 
-def _end_of_arguments(step: syntax.Step) -> int:
+def end_of_arguments(step: syntax.Step) -> int:
     """Just after the `)` of a step's arguments."""
     last = step.arguments[-1].span.stop if step.arguments else step.head.span.stop  # type: ignore[union-attr]
     close = step.span.source.text.find(")", last, step.span.stop + 1)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from archdsl import syntax
-from archdsl.arguments import Arguments
+from archdsl.arguments import Arguments, end_of_arguments
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.modules import Module
 from archdsl.names import Target, branches_of, names_in, parts_of, resolve, said_in_parentheses, signature
@@ -44,6 +44,31 @@ def _walked(module: Module) -> _Checker:
     except Enough:
         pass
     return checker
+
+
+def _is_called_merge(step: syntax.Step, target: Target) -> bool:
+    """`concat(a, b)`"""
+    bare = target.kind == "merge" and not (step.width or step.stride or step.body)
+    return bare and any(argument.name is None for argument in step.arguments or ())
+
+
+def _without_its_at(step: syntax.Step, names: Names) -> Diagnostic | None:
+    """`concat [ a | b ]`, where a label is called that."""
+    head = step.head
+    bare = not (step.width or step.stride or step.arguments or step.body)
+    if not isinstance(head, syntax.Name) or not bare or not names.sees(head.name) or names.is_head(head.name):
+        return None
+    where = names.place(head.name)
+    hint = f"write `@{head.name}`"
+    return Diagnostic(
+        code="A101",
+        message=f"`{head.name}` is a label, and a step that starts from a labelled tensor has an @",
+        span=head.span,
+        label="no @ before it",
+        related=(Related(where, f"`{head.name}` is labelled here"),) if where is not None else (),
+        hint=hint,
+        fix=Fix(head.span, f"@{head.name}", hint),
+    )
 
 
 class _Checker(Arguments):
@@ -235,7 +260,7 @@ class _Checker(Arguments):
         if isinstance(target, Diagnostic):
             if target.code != "A101" or not self.missed(step.head.name, target.fix):  # type: ignore[union-attr]
                 told = self.translated(step)
-                self.found.append(told or target)
+                self.found.append(_without_its_at(step, names) or told or target)
                 self.enough()
                 if told is not None and step.width is not None:
                     return  # `soft-max`: what looks like a width is none
@@ -243,8 +268,12 @@ class _Checker(Arguments):
         else:
             if target.kind == "block" and target.definition is not None and step.head is not None:
                 self.bound("definition", step.head.span, target.definition.name.span)
-            self.parts(step, target)
-            self.arguments(step, target, names)
+            if _is_called_merge(step, target):
+                self.called_merge(step, target, names)
+                self.loose_parts(step, names)
+            else:
+                self.parts(step, target)
+                self.arguments(step, target, names)
         if isinstance(step.head, syntax.Reference):
             self.reference(step.head, names)
         self.sized(step.width, names)
@@ -409,6 +438,31 @@ class _Checker(Arguments):
                 label="one branch",
                 hint=f"add a second branch: `{name} [ ... | identity ]` merges with what comes in",
             )
+
+    def called_merge(self, step: syntax.Step, target: Target, names: Names) -> None:
+        """`concat(@a, b)`: the tensors are its branches here."""
+        name = step.head.name  # type: ignore[union-attr]
+        values = [argument.value for argument in step.arguments or () if argument.name is None]
+        if len(values) == 1 and isinstance(values[0], syntax.TupleExpr):
+            values = list(values[0].items)
+        labels = [getattr(value, "label", None) or getattr(value, "name", None) for value in values]
+        exact = branches_of(target)
+        fits = len(labels) >= 2 if exact is None else len(labels) == exact
+        hint, fix = f"write `{name} [ a | b ]`", None
+        if fits and all(labels):
+            written = f"{name} [ {' | '.join(f'@{label}' for label in labels)} ]"
+            unseen = [label for label in labels if label is not None and not names.sees(label)]
+            hint = f"write `{written}`" + (f", and label that step: `as {unseen[0]}`" if unseen else "")
+            if not unseen and len(values) >= len(step.arguments or ()):
+                fix = Fix(Span(step.span.source, step.head.span.start, end_of_arguments(step)), written, hint)  # type: ignore[union-attr]
+        self.report(
+            "A111",
+            f"`{name}` merges branches in square brackets",
+            step.head.span,  # type: ignore[union-attr]
+            label="no `[ a | b ]` follows",
+            hint=hint,
+            fix=fix,
+        )
 
     statements: ClassVar[dict[type, Callable[..., None]]] = {
         syntax.Default: default,

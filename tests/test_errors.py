@@ -608,6 +608,18 @@ def test_carriage_returns_alone_end_lines(text: str) -> None:
         ("conv3-64(bn=False)", "conv3-64(norm=none)"),
         ("conv3-64(relu=True)", "conv3-64(act=relu)"),
         ("LeakyReLU(0.1)", "leakyrelu(0.1)"),
+        *(
+            (f"conv3-16 as a; relu as b; {wrong}", f"conv3-16 as a; relu as b; {right}")
+            for wrong, right in (
+                ("concat(@a, @b)", "concat [ @a | @b ]"),
+                ("concat(a, b)", "concat [ @a | @b ]"),
+                ("add((a, @b), ) -> 16x32x32", "add [ @a | @b ] -> 16x32x32"),
+                ("gate(b, a)", "gate [ @b | @a ]"),
+                ("concat [ @a | b ]", "concat [ @a | @b ]"),
+                ("concat [ a | conv1-8 ]", "concat [ @a | conv1-8 ]"),
+                ("conv1-8; a", "conv1-8; @a"),
+            )
+        ),
     ],
 )
 def test_what_was_meant(line: str, meant: str) -> None:
@@ -624,6 +636,8 @@ def test_what_was_meant(line: str, meant: str) -> None:
         ("elu", "the nearest are `silu` and `gelu`"),
         ("mish", "the nearest is `silu`"),
         ("rrelu", "the nearest are `leakyrelu`, and `prelu`, which learns its slope"),
+        ("conv3-8 as a; concat(a, d)", "write `concat [ @a | @d ]`, and label that step: `as d`"),
+        ("conv3-8 as a; gate(a, a, a)", "write `gate [ a | b ]`"),
         ("pixelshuffle(2)", "the nearest are `upsample` and `upconv`"),
         ("slice(0, 8)", "the nearest is `split`: `split(0, (8, _))` is the first 8 channels"),
         ("conv3-64(norm=gn(32))", "choose one of bn, ln, lrn, or none"),
