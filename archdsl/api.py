@@ -147,6 +147,9 @@ def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:
     # A call that is rewritten as a whole needs no word within it mended first.
     rewritten = [d.fix.span for d in found if d.fix is not None and d.code in ("A101", "A102", "A110")]
     found = [d for d in found if d.fix is None or not any(map(d.fix.span.is_part_of, rewritten))]
+    # A contract of two sizes is told before it is known what the step gives, and then once more with that.
+    known = {d.span for d in found if d.code == "A203" and d.fix is not None}
+    found = [d for d in found if d.code != "A203" or d.fix is not None or d.span not in known]
     broken = {d.span for d in syntax_errors}
     found = [d for d in found if d.code != "A114" or d.span not in broken]
     if any(d.code != "A117" and d.severity == "error" for d in found):

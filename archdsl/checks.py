@@ -251,6 +251,15 @@ class _Checker(Arguments):
         else:
             self.one_step(step, names)
         if step.contract is not None:
+            if len(step.contract.dims) not in (1, 3):
+                count = len(step.contract.dims)
+                self.report(
+                    "A203",
+                    f"a shape has three dims or one, and this one has {count}",
+                    step.contract.span,
+                    label=f"{count} dims",
+                    hint="write channels x height x width, such as 64x112x112, or the channels alone, such as 1000",
+                )
             for dim in step.contract.dims:
                 if not isinstance(dim, syntax.Wildcard):
                     self.expression(dim, names)

@@ -531,8 +531,8 @@ class _Builder:
     def shape(self, children: list[_Child]) -> syntax.ShapeLiteral:
         dims = tuple(self._dim_of(child) for child in children)
         span = dims[0].span.cover(dims[-1].span)
-        if len(dims) not in (1, 3):
-            self._wrong_rank(dims, span)
+        if len(dims) not in (1, 3) and not self._source.text[: span.start].rstrip().endswith("->"):
+            self._wrong_rank(dims, span)  # of a contract, once it is known what the step gives
         return syntax.ShapeLiteral(dims=dims, span=span)
 
     def _dim_of(self, child: _Child) -> syntax.Expr:
@@ -549,8 +549,7 @@ class _Builder:
         if any(isinstance(dim, syntax.Name) and len(dim.name) > 1 for dim in dims):
             hint += f"; a name that has an x in it goes in parentheses: ({span.text})"
         fix = None
-        follows = self._source.text[: span.start].rstrip().endswith("->")  # what the step gives, not an image
-        if len(dims) == 2 and not follows and all(isinstance(dim, syntax.Number) and dim.value >= 8 for dim in dims):
+        if len(dims) == 2 and all(isinstance(dim, syntax.Number) and dim.value >= 8 for dim in dims):
             fix = Fix(span, f"3x{span.text}", f"write 3x{span.text}")
         self._error(
             "A001",

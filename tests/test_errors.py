@@ -620,6 +620,10 @@ def test_carriage_returns_alone_end_lines(text: str) -> None:
                 ("conv1-8; a", "conv1-8; @a"),
             )
         ),
+        ("conv3-16/2 -> 16x16", "conv3-16/2 -> 16x16x16"),
+        ("conv3-16/2; conv3-8 x2 -> _x16", "conv3-16/2; conv3-8 x2 -> 8x16x16"),
+        ("conv3-16 -> 16x32x32x1", "conv3-16 -> 16x32x32"),
+        ("conv3-16 -> 30x32", "conv3-16 -> 16x32x32"),
     ],
 )
 def test_what_was_meant(line: str, meant: str) -> None:
@@ -638,6 +642,7 @@ def test_what_was_meant(line: str, meant: str) -> None:
         ("rrelu", "the nearest are `leakyrelu`, and `prelu`, which learns its slope"),
         ("conv3-8 as a; concat(a, d)", "write `concat [ @a | @d ]`, and label that step: `as d`"),
         ("conv3-8 as a; gate(a, a, a)", "write `gate [ a | b ]`"),
+        ("if classes == 3 { relu -> 8x8 }", "write channels x height x width, such as 64x112x112, or the channels alone, such as 1000"),
         ("pixelshuffle(2)", "the nearest are `upsample` and `upconv`"),
         ("slice(0, 8)", "the nearest is `split`: `split(0, (8, _))` is the first 8 channels"),
         ("conv3-64(norm=gn(32))", "choose one of bn, ln, lrn, or none"),

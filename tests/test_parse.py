@@ -334,7 +334,7 @@ SLIPS = [
     ("input 3,224,224", "A006", "3,224,224", "input 3x224x224", "input 3x224x224"),
     ("input (3,224,224)", "A006", "(3,224,224)", "input 3x224x224", "input 3x224x224"),
     ("input 224x224", "A001", "224x224", "three dims or one", "input 3x224x224"),
-    ("relu -> 1x2x3x4", "A001", "1x2x3x4", "three dims or one", None),
+    ("input 1x2x3x4", "A001", "1x2x3x4", "three dims or one", None),
     ("self.conv = nn.Conv2d(3, 64)", "A001", ".", "Python", None),
     ("w = 3", "A001", "=", "let w", "let w = 3"),
     ("arch net\n  relu\n}", "A001", "", "no `{`", "arch net {\n  relu\n}"),

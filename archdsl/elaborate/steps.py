@@ -283,6 +283,11 @@ class Steps(Brackets):
         wanted = self.dims(literal, frame, symbols=False)
         if wanted is None:
             return result
+        if len(wanted) not in (1, 3):  # told already, and not what it should be
+            if result is None or self.resized:
+                return result
+            if len(wanted) == 2 and len(self.nodes[result].shape) == 3:
+                wanted = (None, *wanted)  # type: ignore[assignment]
         if self.resized and len(wanted) == 3:  # heights and widths are the paper's, for the paper's input
             wanted = (wanted[0], None, None)  # type: ignore[assignment]
         if result is None:
@@ -293,6 +298,11 @@ class Steps(Brackets):
             return len(self.nodes) - 1
         shape = self.nodes[result].shape
         agrees = len(shape) == len(wanted) and all(w is None or w == s for w, s in zip(wanted, shape, strict=True))
+        if agrees and len(literal.dims) == 2:
+            gives = written(shape)
+            fix = Fix(literal.span, gives, f"write `-> {gives}`")
+            message = f"this step gives {gives}, and `{literal.span.text}` lacks the channels"
+            self.problem("A203", message, literal.span, frame, label="2 dims of three", fix=fix)
         if agrees:
             return result
         self.broken_contract(step, literal, wanted, result, frame)
