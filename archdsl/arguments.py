@@ -256,7 +256,8 @@ class Arguments(References):
         strided = step.stride is not None or (step.repeat is not None and step.repeat.stride is not None)
         if "s" in taken and strided:
             self.report("A103", "the stride is given twice", taken["s"].span, hint="keep either `/` or `s=`")
-        if len(self.found) == before:  # a misspelt argument is not missing as well
+        # A misspelt argument is not missing as well, nor one that stands where a layer has its width.
+        if len(self.found) == before and (step.width is None or step.arguments is not None):
             self.missing_arguments(step, definition, taken, strided)
         for key, argument in taken.items():
             self.tensor_or_number(name, parameters[key], argument, names)

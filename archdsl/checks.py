@@ -393,9 +393,13 @@ class _Checker(Arguments):
         if target.kind == "block":
             hint = f"its numbers stand in parentheses: {signature(target.definition)}"  # type: ignore[arg-type]
             fix = None
-            if step.arguments is None and step.stride is None and before.text[:1] == "-":
+            needed = [p.tensor for p in target.definition.parameters if p.default is None]  # type: ignore[union-attr]
+            first = [p.tensor for p in target.definition.parameters[:1]]  # type: ignore[union-attr]
+            if step.arguments is None and before.text[:1] == "-" and len(needed) < 2 and first == [False]:
                 inner = text[1:-1] if text.startswith("(") else text
-                fix = Fix(before, f"({inner})", f"write `{step.head.name}({inner})`")  # type: ignore[union-attr]
+                span = Span(before.source, before.start, step.stride.span.stop if step.stride is not None else before.stop)
+                better = f"{span.text[len(before.text) :]}({inner})"
+                fix = Fix(span, better, f"write `{step.head.name}{better}`")  # type: ignore[union-attr]
         elif target.kind == "layer":
             hint = "its channels are those that come in"
         self.report("A111", f"{what} has no width", width.span, label="a width", hint=hint, fix=fix)

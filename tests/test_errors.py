@@ -620,6 +620,8 @@ def test_carriage_returns_alone_end_lines(text: str) -> None:
                 ("conv1-8; a", "conv1-8; @a"),
             )
         ),
+        ("basic-64", "basic(64)"),
+        ("basic-(2 * 16)/2 x2", "basic/2(2 * 16) x2"),
         ("conv3-16/2 -> 16x16", "conv3-16/2 -> 16x16x16"),
         ("conv3-16/2; conv3-8 x2 -> _x16", "conv3-16/2; conv3-8 x2 -> 8x16x16"),
         ("conv3-16 -> 16x32x32x1", "conv3-16 -> 16x32x32"),
@@ -655,6 +657,8 @@ def test_what_was_meant(line: str, meant: str) -> None:
         ("Concatenate()", "write `concat [ a | b ]`"),
         ("bn(0.1)", "name it: eps"),
         ("x = F.relu(x)", "the layer is called `relu` here"),
+        ("x = self.conv1(x)", "write a layer alone, as in `conv3-64`"),
+        ("inception-64", "its numbers stand in parentheses: inception(a, b1, b2, c1, c2, d)"),
         ("nn.MaxPool2d(3, 2, dilation=2)", "the layer is called `maxpool` here"),
         ("inception64", "did you mean `inception`?"),
         ("Conv2D(64, 3, padding='same', foo=1)", "did you mean `conv`? its arguments are others"),

@@ -13,6 +13,9 @@ from archdsl.words import absent, layer_word, plain_name
 
 _PYTHON = frozenset("for def class import from return while with lambda elif print".split())
 
+_METHOD = re.compile(r"\w+\s*=\s*(?!in\b)[A-Za-z_]\w*(?:\.\w+)+\s*\(")
+"""`x = self.conv1(x)`"""
+
 
 def python(place: Place) -> Diagnostic | None:
     """`for i in range(3):`, `nn.Conv2d(3, 64, 3)`, `w = 64`"""
@@ -43,7 +46,8 @@ def python(place: Place) -> Diagnostic | None:
     if first in ("const", "var", "val") and place.index == place.first + 1 and place.word(place.index + 1) == "=":
         return error("A001", "a value gets its name with `let`", place.span(place.first), "a word of another language",
                      f"write `let {place.text} = ...`", write(place.span(place.first), "let"))  # fmt: skip
-    if place.text == "=" and called(place.span(place.first, len(place.words) - 1).text) is not None:
+    whole = place.span(place.first, len(place.words) - 1).text
+    if place.text == "=" and (called(whole) is not None or _METHOD.match(whole)):
         return _dotted(place, place.word(place.index + 1))
     if place.text == "=" and place.index == place.first + 1 and re.fullmatch(r"[A-Za-z_]\w*", first):
         span = place.span(place.first)
@@ -73,5 +77,6 @@ def _dotted(place: Place, first: str) -> Diagnostic:
     else:
         nearest = absent(call.name) or "`archdsl layers` lists what there is"
         hint = f"there is no layer called `{call.name}`; {nearest}"
-    return error("A001", f"`{first}.` looks like Python: here the layers themselves are listed", place.span(),
+    dot = place.span(place.index + 2 if place.text == "=" else None)
+    return error("A001", f"`{first}.` looks like Python: here the layers themselves are listed", dot,
                  "a step has no dots", hint, fix)  # fmt: skip
