@@ -662,3 +662,11 @@ def test_torch_can_export_it(name):
     exported = torch.export.export(model, (x,)).module()
     with torch.no_grad():
         assert torch.allclose(exported(x), model(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_a_network_without_labels_and_heads_can_be_scripted():
+    text = "input 3x8x8; conv3-8(norm=ln, act=relu); split(0, (3, _)); residual { conv3-3 }; maxpool; fc-10; relu; fc-2"
+    model = archdsl.build(archdsl.loads(text)).eval()
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(torch.jit.script(model)(x), model(x))

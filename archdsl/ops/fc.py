@@ -25,7 +25,7 @@ class Linear(nn.Linear):
     """Linear that flattens what comes in. (N, C, H, W) or (N, F_in) -> (N, F_out)."""
 
     def forward(self, x):
-        return super().forward(x.flatten(1))
+        return nn.functional.linear(x.flatten(1), self.weight, self.bias)
 '''
 
 

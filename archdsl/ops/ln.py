@@ -13,7 +13,9 @@ class LayerNorm2d(nn.LayerNorm):
     """LayerNorm over the channels, for each position by itself. (N, C, H, W) -> the same."""
 
     def forward(self, x):
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        x = x.movedim(1, -1)
+        x = nn.functional.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.movedim(-1, 1)
 '''
 
 
