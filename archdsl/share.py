@@ -119,6 +119,9 @@ class _Solver:
         self.sharing = sharing
         self.bodies = bodies
         self.parameters: list[Parameter] = []
+        self.member = ""
+        nodes = sharing.program.network.nodes
+        self.gives = tuple(nodes[body.region.output].shape[0] for body in bodies)
         self.is_layer = bodies[0].region.kind == "layer"  # ConvBnRelu(3, 64) says more than ConvBnRelu()
         names = [dict(body.names) for body in bodies]
         common = [name for name in names[0] if all(name in other for other in names)]
@@ -133,6 +136,7 @@ class _Solver:
             if all(c is None or member.optional and _idle(c) for c in constructs):
                 absent.add(member.name)
                 continue
+            self.member = member.name
             made = self.make(constructs)
             if any(c is None for c in constructs) and made.target != "DropPath":  # one that is not run costs nothing
                 made.condition = self.flag(constructs, member.name)
@@ -365,9 +369,11 @@ class _Solver:
 
     def new(self, role: str, name: str, column: list[Any], flag: bool = False) -> str:
         """A new argument. Instances that lack the member keep None: nobody reads it there."""
-        unique = self._unique(name)
         default = False if flag else DEFAULTS.get(role)
         values = tuple(default if v is _ABSENT else v for v in column)
+        if name == "out_channels" and not self.is_layer and values != self.gives:
+            name = f"{self.member}_channels"  # those of a step inside, not of what the block gives
+        unique = self._unique(name)
         if default is None and any(v is None for v in values):
             default = next(v for v in values if v is not None)
             values = tuple(default if v is None else v for v in values)

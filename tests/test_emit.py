@@ -592,6 +592,14 @@ def test_a_drop_path_is_a_number_of_its_class():
     assert "DropPath" not in archdsl.emit(archdsl.loads("input 8x8x8; residual(drop_path=0) { conv3-8 } x2"))
 
 
+def test_a_width_inside_is_not_called_that_of_the_output():
+    """SKNet's and squeeze-and-excitation's: few channels in the middle, and the first ones again at the end."""
+    block = "block sk(f) { conv1-(max(f // 16, 32)) as z; relu; conv1-f }\nblock ends(g) { conv1-8; relu; conv1-(g * g) }\n"
+    source = archdsl.emit(archdsl.loads(block + "arch n { input 8x8x8; sk(64); relu; sk(1024); relu; ends(3); relu; ends(5) }"))
+    assert "def __init__(self, in_channels, f, z_channels):" in source and "self.conv1 = nn.Conv2d(z_channels, f, 1)" in source
+    assert "def __init__(self, in_channels, out_channels):" in source, "of `ends` they are"
+
+
 def test_widths_of_parts_are_numbers_of_their_class():
     """FasterNet's partial convolution: the instances of a class split differently many channels."""
     block = "block partial() { concat [ split(0, (in.c//4, _)); conv3-(in.c//4) | split(1, (in.c//4, _)) ] }\n"
