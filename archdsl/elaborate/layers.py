@@ -13,7 +13,15 @@ from archdsl import syntax
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.elaborate.findings import Findings, validation_message
 from archdsl.elaborate.frame import Defaults, Frame, Stop
-from archdsl.elaborate.origins import arithmetic, made_vector, set_channels, set_size, step_text, the_way
+from archdsl.elaborate.origins import (
+    arithmetic,
+    made_vector,
+    set_channels,
+    set_size,
+    step_text,
+    the_way,
+    unwritten,
+)
 from archdsl.names import Target, argument_names, fits, free_names, resolve
 from archdsl.network import Kind, Node, Region
 from archdsl.ops import LAYERS
@@ -283,8 +291,24 @@ class Layers(Findings):
                 spans["kernel"] = target.kernel_span
             for name, argument in self.named(type(op), step.arguments or ()):
                 spans.setdefault(name, argument.value.span)
-            self.shape_problem(error, type(op), spans, who, frame, inputs, branches)
+            fix = None
+            if error.argument not in spans and error.instead and step.span.source is self.source:
+                fix = unwritten(step, op, error)
+            elif error.incoming is not None and not frame.calls:
+                fix = self.wider(error.incoming, inputs[0])
+            self.shape_problem(error, type(op), spans, who, frame, inputs, branches, fix)
             return None
+
+    def wider(self, channels: int, index: int) -> Fix | None:
+        """The edit that makes so many channels come from a node, if it is the width of one step."""
+        step = self.made_by.get(set_channels(self.nodes, index))
+        if step is None or not isinstance(step.width, syntax.Number) or step.repeat is not None or channels > LIMIT:
+            return None
+        span = step.width.span
+        if span.source is not self.source:
+            return None
+        then = f"{Span(span.source, step.span.start, span.start).text}{channels}"
+        return Fix(span, f"{channels}", f"write `{then}`")
 
     def shape_problem(
         self,
@@ -295,12 +319,12 @@ class Layers(Findings):
         frame: Frame,
         inputs: tuple[int, ...],
         branches: tuple[Span, ...] = (),
+        fix: Fix | None = None,
     ) -> None:
         """A layer that does not fit what comes in: the arithmetic, and the step that made what came in."""
         span = spans.get(error.argument or "", who)
         related, notes, hint = [], list(error.notes), error.hint
         branch = error.branch
-        fix = None
         if branches and branch is not None and branch < len(branches):
             for index in (0, branch):
                 text = f"branch {index + 1} gives {written(self.nodes[inputs[index]].shape)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
@@ -143,3 +144,17 @@ def with_argument(step: syntax.Step, field: str, text: str) -> tuple[Fix, str] |
     )
     then = " ".join(then.split())
     return Fix(fix.span, fix.text, f"write `{then}`"), then
+
+
+def unwritten(step: syntax.Step, op: Op, error: ShapeError) -> Fix | None:
+    """The edit that gives a layer the argument that it should have, where it is the step's own or one that the step
+    carries: `gn` is `gn(8)`, and `norm=gn(32)` is `norm=gn(8)`. None where it is said elsewhere, as in a default."""
+    if op.positional[:1] != (error.argument,):
+        return None
+    own = [step.head.span] if isinstance(step.head, syntax.Name) and step.arguments is None else []
+    for span in (*own, *(argument.value.span for argument in step.arguments or ())):
+        found = re.fullmatch(rf"{op.syntax}(?:(\((?:{error.argument}\s*=\s*)?)\d+(,.*|)\))?", span.text)
+        if found:
+            then = f"{op.syntax}{found[1] or '('}{error.instead}{found[2] or ''})"
+            return Fix(span, then, f"write `{then}`")
+    return None

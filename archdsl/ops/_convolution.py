@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import gcd, isqrt
 from typing import Annotated, Any, Literal
 
@@ -48,22 +49,22 @@ def refuse_groups(groups: int, channels_in: Dim, channels: int) -> None:
     for count, side in ((channels_in, "input"), (channels, "output")):
         if known(count) and count % groups:
             common = gcd(channels_in, channels) if known(channels_in) else channels
-            raise ShapeError(
-                f"groups={groups} does not divide the {count} {side} channels",
-                "groups",
-                code="A205",
-                notes=(f"{count} = {count // groups}*{groups} + {count % groups}",),
-                hint=nearest_groups(groups, common),
-                instead=f"{_divisors_around(groups, common)[0]}",
-            )
+            raise undivided(groups, count, f"{side} channels", divisors_around(groups, common))
 
 
-def nearest_groups(groups: int, channels: int) -> str:
-    """A hint that names the nearest groups that do divide."""
-    return " or ".join(f"groups={n}" for n in _divisors_around(groups, channels)) + " would do"
+def undivided(groups: int, count: int, what: str, would_do: Sequence[int], *notes: str) -> ShapeError:
+    """Groups that do not divide so many channels. would_do: numbers of groups that are near, the likeliest first."""
+    return ShapeError(
+        f"groups={groups} does not divide the {count} {what}",
+        "groups",
+        code="A205",
+        notes=(f"{count} = {count // groups}*{groups} + {count % groups}", *notes),
+        hint=" or ".join(f"groups={n}" for n in would_do) + " would do",
+        instead=f"{would_do[0]}",
+    )
 
 
-def _divisors_around(groups: int, channels: int) -> list[int]:
+def divisors_around(groups: int, channels: int) -> list[int]:
     """The nearest divisor below a number that is none, and the nearest above."""
     small = [n for n in range(1, isqrt(channels) + 1) if channels % n == 0]
     divisors = sorted({*small, *(channels // n for n in small)})

@@ -29,7 +29,8 @@ class ShapeError(Exception):
     argument: the field at fault, if one is; the driver finds its place in the text. code: the diagnostic's.
     notes: the arithmetic, a line each. hint: one concrete way out, in the language. branch: of a merge, the
     index from 0 of the first input at fault. Where an edit would do: instead, what to write for the argument;
-    before, a step to put before this one; after, a step to end the branch at fault with.
+    before, a step to put before this one; after, a step to end the branch at fault with; incoming, how many channels
+    should come in.
     """
 
     def __init__(
@@ -44,11 +45,12 @@ class ShapeError(Exception):
         instead: str = "",
         before: str = "",
         after: str = "",
+        incoming: int | None = None,
     ) -> None:
         super().__init__(message)
         self.message, self.argument, self.code, self.notes, self.hint = message, argument, code, notes, hint
         self.branch = branch
-        self.instead, self.before, self.after = instead, before, after
+        self.instead, self.before, self.after, self.incoming = instead, before, after, incoming
 
 
 class Weight(NamedTuple):

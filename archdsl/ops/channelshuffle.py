@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from archdsl.ops._convolution import nearest_groups
-from archdsl.ops.base import Lowering, Module, Op, Positive, Shape, ShapeError, image
+from archdsl.ops._convolution import divisors_around, undivided
+from archdsl.ops.base import Lowering, Module, Op, Positive, Shape, image
 from archdsl.symbolic import known
 
 
@@ -29,12 +29,8 @@ class ChannelShuffle(Op):
     def infer(self, x: Shape) -> Shape:
         channels, _, _ = image(x, "channelshuffle")
         if known(channels) and channels % self.groups:
-            raise ShapeError(
-                f"groups={self.groups} does not divide the {channels} input channels",
-                "groups",
-                code="A205",
-                notes=(f"{channels} = {channels // self.groups}*{self.groups} + {channels % self.groups}",),
-                hint=nearest_groups(self.groups, channels),
+            raise undivided(
+                self.groups, channels, "input channels", divisors_around(self.groups, channels)
             )
         return x
 
