@@ -30,19 +30,30 @@ class _Call(NamedTuple):
 
     here: the layer; order: what its unnamed arguments are called there; carried: those that say something here, and
     how; an empty name stands for an argument without one. What is neither carried nor idle leaves no translation.
+    switches: as _SWITCHES has them, of this call.
     """
 
     here: str
     order: tuple[str, ...] = ()
     carried: Mapping[str, str] = {}
+    switches: Mapping[str, tuple[str, ...]] = {}
 
 
 _BN = _Call("bn", ("num_features", "eps", "momentum"), {"eps": "eps", "epsilon": "eps", "momentum": "momentum"})
+_SHUFFLES = {"upscale_factor": "", "downscale_factor": ""}
 _ACTIVATION = ("inplace",)
 _CALLS = {
     "batchnorm": _BN,
     "batchnormalization": _BN,
     "bn": _BN,
+    "groupnorm": _Call("gn", ("num_groups", "num_channels", "eps"), {"num_groups": "", "eps": "eps"}),
+    "groupnormalization": _Call("gn", ("groups",), {"groups": "", "epsilon": "eps"}),
+    "instancenorm": _Call(
+        "instancenorm",
+        ("num_features", "eps"),
+        {"eps": "eps", "affine": "affine"},
+        {"track_running_stats": ("false",)},
+    ),
     "relu": _Call("relu", _ACTIVATION),
     "relu6": _Call("relu6", _ACTIVATION),
     "silu": _Call("silu", _ACTIVATION),
@@ -53,6 +64,8 @@ _CALLS = {
     "hardsigmoid": _Call("hsigmoid", _ACTIVATION),
     "prelu": _Call("prelu", ("num_parameters",)),
     "leakyrelu": _Call("leakyrelu", ("negative_slope", "inplace"), {"negative_slope": "", "alpha": ""}),
+    "elu": _Call("elu", ("alpha", "inplace"), {"alpha": ""}),
+    "mish": _Call("mish", _ACTIVATION),
     "softmax": _Call("softmax", ("dim",)),
     "logsoftmax": _Call("softmax", ("dim",)),
     "flatten": _Call("flatten", ("start_dim", "end_dim")),
@@ -63,10 +76,12 @@ _CALLS = {
     "adaptivemaxpool": _Call("adaptivemaxpool", ("output_size",), {"output_size": ""}),
     "upsample": _Call("upsample", ("size", "scale_factor", "mode"), {"scale_factor": "", "mode": "mode"}),
     "upsampling": _Call("upsample", ("size",), {"size": "", "interpolation": "mode"}),
+    "pixelshuffle": _Call("pixelshuffle", ("upscale_factor",), _SHUFFLES),
+    "pixelunshuffle": _Call("pixelunshuffle", ("downscale_factor",), _SHUFFLES),
     "dropout": _Call("dropout", ("p",), {"p": "", "rate": "", "ratio": "", "keep_prob": ""}),
 }
 _IDLE = re.compile(
-    r"num_features|num_parameters|normalized_shape|in_channels|in_features|start_dim|end_dim|dim|axis|keepdims"
+    r"num_features|num_channels|num_parameters|normalized_shape|in_channels|in_features|start_dim|end_dim|dim|axis|keepdims"
     r"|device|dtype|name|input_shape|data_format|trainable|\w+_(initializer|regularizer|constraint)"
 )
 """Arguments that say nothing here: sizes that are inferred, and how weights are trained and stored."""
@@ -78,6 +93,8 @@ _SWITCHES = {
     "align_corners": ("false",),
 }
 """Arguments that say nothing here with these values."""
+_OPTIONAL = frozenset({"elu", "gn"})
+"""Layers whose argument without a name has the same default in PyTorch and in Keras."""
 _OUT_OF_ONE = frozenset({"keep_prob"})
 """Shares of what stays, where the language states what goes."""
 
@@ -123,14 +140,14 @@ def _alone(layer: str) -> Translation:
 
 
 def _translated(name: str, call: _Call, positional: Sequence[str], named: Mapping[str, str]) -> Translation | None:
-    given = _carried(call.carried, call.order, positional, named)
+    given = _carried(call.carried, call.order, positional, named, call.switches)
     if given is None:
         return None
     bare, arguments = [], []
     for key, value in given.items():
         if key in _OUT_OF_ONE or key == "momentum" and name == "BatchNormalization":
             value = _out_of_one(value)
-        value = _window(value) or value
+        value = _window(value) or PYTHON_VALUES.get(value, value)
         if not re.fullmatch(r"[\w.]+(e-?\d+)?|\d+x\d+", value):
             return None
         if call.carried[key]:
@@ -139,29 +156,33 @@ def _translated(name: str, call: _Call, positional: Sequence[str], named: Mappin
             bare.append(f"({value.replace('x', ', ')})" if re.fullmatch(r"\d+x\d+", value) else value)
     if call.here == "adaptiveavgpool" and bare == ["1"]:
         return _alone("gap")
-    if call.carried and "" in call.carried.values() and not bare:
+    if "" in call.carried.values() and not bare and call.here not in _OPTIONAL:
         return None
     said = ", ".join([*bare, *arguments])
     return Translation(call.here, f"{call.here}({said})") if said else _alone(call.here)
 
 
 def _carried(
-    known: Container[str], order: Sequence[str], positional: Sequence[str], named: Mapping[str, str]
+    known: Container[str],
+    order: Sequence[str],
+    positional: Sequence[str],
+    named: Mapping[str, str],
+    switches: Mapping[str, tuple[str, ...]] = {},
 ) -> dict[str, str] | None:
     """The known arguments of a call, by their names there; None where there are more than it takes, or where another
-    says something. order: what the unnamed ones are called."""
+    says something. order: what the unnamed ones are called; switches: as `_Call` has them."""
     if len(positional) > len(order):
         return None
     given = {**dict(zip(order, positional, strict=False)), **named}
-    if not all(key in known or _says_nothing(key, value) for key, value in given.items()):
+    if not all(key in known or _says_nothing(key, value, switches) for key, value in given.items()):
         return None
     return {key: value for key, value in given.items() if key in known}
 
 
-def _says_nothing(key: str, value: str) -> bool:
+def _says_nothing(key: str, value: str, switches: Mapping[str, tuple[str, ...]]) -> bool:
     if re.fullmatch(r"\d*\.\d+", value):  # no size and no name: it was meant as something else
         return False
-    return _IDLE.fullmatch(key) is not None or value.lower() in _SWITCHES.get(key, ())
+    return _IDLE.fullmatch(key) is not None or value.lower() in switches.get(key, _SWITCHES.get(key, ()))
 
 
 def _out_of_one(share: str) -> str:

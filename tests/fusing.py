@@ -8,6 +8,7 @@ from functools import cache
 
 import torch
 from drawing import drawn_from
+from hypothesis import strategies as st
 
 import archdsl
 from archdsl.network import Network
@@ -61,6 +62,29 @@ def drawn(seed: int) -> tuple[str, Sample] | None:
     if not all(torch.isfinite(tensor).all() for tensor in sample.outputs.values()):
         return None
     return text, sample
+
+
+@st.composite
+def around_a_norm(draw: st.DrawFn) -> tuple[str, int]:
+    """A network with norms of the whole image, activations with arguments and shuffled pixels; and a batch."""
+    channels, factor = draw(st.sampled_from([4, 8, 12])), draw(st.sampled_from([1, 2, 3]))
+    groups = draw(st.sampled_from([g for g in (1, 2, 4) if g < channels]))
+    affine = draw(st.sampled_from(["", "(affine=true)", "(eps=1e-2)"]))
+    norms = [f"gn({groups})", f"gn({groups}, eps=1e-2)", f"instancenorm{affine}"]
+    acts = ["mish", "elu", "elu(0.5)", "leakyrelu(0.2)", "relu"]
+    height, width = (factor * draw(st.integers(2, 5)) for _ in "hw")
+    steps = [f"input 3x{height}x{width}"]
+    kernel = draw(st.sampled_from(["conv1", "conv3", "conv3"]))
+    for norm, act in draw(st.lists(st.tuples(st.sampled_from(norms), st.sampled_from(acts)), min_size=1, max_size=3)):
+        steps.append(f"{kernel}-{channels}(norm={norm}, act={act}, order={draw(st.sampled_from(['post', 'post', 'pre']))})")
+        if steps[-1].endswith("pre)") and len(steps) == 2:
+            steps[-1] = f"{kernel}-{channels}"
+    steps += draw(st.sampled_from([[], ["residual { " + steps[-1] + " }"], ["maxpool"], ["concat [ mish | elu ]"]]))
+    if "maxpool" not in steps:
+        steps += [f"pixelunshuffle({factor})", "conv1-8", f"pixelshuffle({draw(st.sampled_from([1, 2]))})"]
+    if draw(st.booleans()):
+        steps += ["gap; fc-8", f"gn({draw(st.sampled_from([1, 2, 4]))})", draw(st.sampled_from(acts))]
+    return "\n".join(steps), draw(st.sampled_from([1, 2, 5]))
 
 
 NETWORKS = {

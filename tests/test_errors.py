@@ -529,6 +529,21 @@ def test_did_you_mean(wrong: str, known: list[str], right: str | None) -> None:
         ("nn.PReLU()", "prelu"),
         ("nn.LeakyReLU(0.2, inplace=True)", "leakyrelu(0.2)"),
         ("nn.LeakyReLU(negative_slope=0.1)", "leakyrelu(0.1)"),
+        ("nn.LeakyReLU()", None),  # Keras's slope is another
+        ("nn.ELU()", "elu"),
+        ("nn.ELU(0.5, inplace=True)", "elu(0.5)"),
+        ("nn.Mish(inplace=True)", "mish"),
+        ("self.gn = nn.GroupNorm(32, 64)", "gn(32)"),
+        ("nn.GroupNorm(num_groups=8, num_channels=64, eps=1e-6)", "gn(8, eps=1e-6)"),
+        ("nn.GroupNorm(8, 64, affine=False)", None),
+        ("layers.GroupNormalization(groups=8, axis=-1, epsilon=1e-5)", "gn(8, eps=1e-5)"),
+        ("layers.GroupNormalization(groups=-1)", None),
+        ("nn.InstanceNorm2d(64)", "instancenorm"),
+        ("nn.InstanceNorm2d(64, affine=True, track_running_stats=False)", "instancenorm(affine=true)"),
+        ("nn.InstanceNorm2d(64, track_running_stats=True)", None),
+        ("nn.PixelShuffle(2)", "pixelshuffle(2)"),
+        ("nn.PixelShuffle()", None),
+        ("nn.PixelUnshuffle(downscale_factor=4)", "pixelunshuffle(4)"),
         ("nn.BatchNorm2d(64, 1e-3, momentum=0.01)", "bn(eps=1e-3, momentum=0.01)"),
         ("nn.BatchNorm2d(64, affine=False)", None),
         ("layers.BatchNormalization(momentum=0.99, epsilon=0.001)", "bn(momentum=0.01, eps=0.001)"),
@@ -626,6 +641,25 @@ def test_carriage_returns_alone_end_lines(text: str) -> None:
         ("conv3-16/2; conv3-8 x2 -> _x16", "conv3-16/2; conv3-8 x2 -> 8x16x16"),
         ("conv3-16 -> 16x32x32x1", "conv3-16 -> 16x32x32"),
         ("conv3-16 -> 30x32", "conv3-16 -> 16x32x32"),
+        ("ELU()", "elu"),
+        ("conv3-64(act=Mish)", "conv3-64(act=mish)"),
+        ("nn.Mish()", "mish"),
+        ("nn.GroupNorm(3, 3)", "gn(3)"),
+        ("groupnorm(3)", "gn(3)"),
+        ("gn(num_groups=3)", "gn(groups=3)"),
+        ("conv3-64(norm=groupnorm)", "conv3-64(norm=gn)"),
+        ("conv3-64(norm=InstanceNorm2d)", "conv3-64(norm=instancenorm)"),
+        ("pixel_unshuffle(2)", "pixelunshuffle(2)"),
+        ("pixelunshuffle(downscale_factor=2)", "pixelunshuffle(factor=2)"),
+        ("pixelunshuffle2", "pixelunshuffle(2)"),
+        ("gn3", "gn(3)"),
+        # what does not fit
+        ("gn(5)", "gn(1)"),
+        ("conv3-48(norm=gn)", "conv3-48(norm=gn(24))"),
+        ("conv3-48(act=none, norm=gn(32))", "conv3-48(act=none, norm=gn(24))"),
+        ("conv3-48(norm=gn(groups=32, eps=1e-3), act=none)", "conv3-48(norm=gn(groups=24, eps=1e-3), act=none)"),
+        ("conv3-3; pixelshuffle", "conv3-12; pixelshuffle"),
+        ("maxpool5/3; pixelunshuffle(4)", "maxpool5/3; pad((0, 2, 0, 2)); pixelunshuffle(4)"),
     ],
 )
 def test_what_was_meant(line: str, meant: str) -> None:
@@ -639,15 +673,15 @@ def test_what_was_meant(line: str, meant: str) -> None:
 @pytest.mark.parametrize(
     ("line", "help_"),
     [
-        ("elu", "the nearest are `silu` and `gelu`"),
-        ("mish", "the nearest is `silu`"),
+        ("selu", "the nearest is `elu`"),
+        ("celu", "the nearest is `elu`, which is the same where alpha is 1"),
         ("rrelu", "the nearest are `leakyrelu`, and `prelu`, which learns its slope"),
         ("conv3-8 as a; concat(a, d)", "write `concat [ @a | @d ]`, and label that step: `as d`"),
         ("conv3-8 as a; gate(a, a, a)", "write `gate [ a | b ]`"),
         ("if classes == 3 { relu -> 8x8 }", "write channels x height x width, such as 64x112x112, or the channels alone, such as 1000"),
-        ("pixelshuffle(2)", "the nearest are `upsample` and `upconv`"),
         ("slice(0, 8)", "the nearest is `split`: `split(0, (8, _))` is the first 8 channels"),
-        ("conv3-64(norm=gn(32))", "choose one of bn, ln, lrn, or none"),
+        ("conv3-64(norm=rms(32))", "choose one of bn, gn, instancenorm, ln, lrn, or none"),
+        ("space_to_depth(2)", "did you mean `pixelunshuffle`?"),  # TensorFlow's, whose channels lie otherwise
         ("unpool", "the nearest are `upsample` and `upconv`"),
         ("attention", "the nearest is `se`, which weighs channels"),
         ("max", "write `maxpool`, or `maximum [ a | b ]`"),
@@ -662,9 +696,9 @@ def test_what_was_meant(line: str, meant: str) -> None:
         ("nn.MaxPool2d(3, 2, dilation=2)", "the layer is called `maxpool` here"),
         ("inception64", "did you mean `inception`?"),
         ("Conv2D(64, 3, padding='same', foo=1)", "did you mean `conv`? its arguments are others"),
-        ("conv3-64(act=mish)", "choose one of gelu, "),
+        ("conv3-64(act=softplus)", "choose one of elu, gelu, "),
         ("conv(16, 6, 5)", "name it: channels, "),
-        ("nn.ELU()", "there is no layer called `ELU`; the nearest are `silu` and `gelu`"),
+        ("nn.SELU()", "there is no layer called `SELU`; the nearest is `elu`"),
         ("nn.LSTM(3, 64)", "there is no layer called `LSTM`; `archdsl layers` lists what there is"),
         ("nn.Conv2d(3, 2 * w, 3)", "the layer is called `conv` here"),
         ("torch.cat([a, b], dim=1)", "write `concat [ @a | @b ]`, and label those steps: `as a`"),
@@ -683,6 +717,13 @@ def test_a_default_is_told_of_once(default: str) -> None:
     text = "arch net {\n  default " + default + "\n  input 3x32x32\n  inception(8, 8, 8, 8, 8, 8) x3\n  bottleneck(8)\n}\n"
     (found,) = found_in(ERRORS / "typed.arch", text)
     assert found.span is not None and found.span.line == 2
+
+
+def test_a_figure_that_leaves_the_norms_out() -> None:
+    text = "arch net {\n input 3x8x8\n conv3-8(norm=gn(2)); conv3-8(norm=bn); conv3-8(norm=ln)\n expect(params=PARAMS)\n}"
+    without = archdsl.loads("input 3x8x8; conv3-8(bias=false) x3").params
+    (found,) = found_in(ERRORS / "typed.arch", text.replace("PARAMS", f"{without}"))
+    assert "its norms have just that many, 48" in found.notes
 
 
 def test_words_that_are_absent_are() -> None:

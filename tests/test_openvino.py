@@ -12,12 +12,14 @@ import resource
 import weakref
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 
 import openvino
 import pytest
 import torch
 from drawing import one_thread
-from fusing import NETWORKS, Sample, drawn
+from fusing import NETWORKS, Sample, around_a_norm, drawn
+from hypothesis import given, settings
 from test_engine import SMALL, by_name, close, error, model_of, small, smallest, tensors, wrong_in_threads
 from torch import Tensor, nn
 
@@ -121,6 +123,27 @@ def test_every_network_of_the_zoo(name: str) -> None:
         found += [Errors(network, seed) for seed in range(1, 6)]
     assert sum(each.mine for each in found) <= 2 * sum(each.torch for each in found)
     assert sum(each.mine_bf16 for each in found) <= 1.25 * sum(each.torch_bf16 for each in found)
+
+
+@settings(max_examples=40, derandomize=True, database=None, deadline=None)
+@given(around_a_norm())
+def test_norms_of_whole_images_and_shuffled_pixels(drawn: tuple[str, int]) -> None:
+    """On both backends and in both dtypes, and in any batch."""
+    text, batch = drawn
+    model = model_of(Sample(archdsl.loads(text)))
+    torch.manual_seed(1)
+    x = torch.randn(batch, *archdsl.network_of(model).input)  # type: ignore[union-attr]
+    with torch.no_grad():
+        wanted = by_name(copy.deepcopy(model).double()(x.double()))
+        torchs = {
+            torch.float32: max(torchs_own(model, x, wanted), 1e-6),
+            torch.bfloat16: max(torchs_own(copy.deepcopy(model).bfloat16(), x.bfloat16(), wanted), 5e-3),
+        }
+    for backend, (dtype, own) in product(("onednn", "openvino"), torchs.items()):
+        engine = archdsl.optimize(model, x, backend=backend, dtype=dtype)
+        assert engine.backend == backend
+        assert error(engine(x), wanted) <= 3 * own, (text, backend, dtype)
+        assert error(engine(x[:1]), {k: v[:1] for k, v in wanted.items()}) <= 6 * own, (text, backend, dtype)
 
 
 LACKING: frozenset[str] = frozenset()

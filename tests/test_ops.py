@@ -420,6 +420,8 @@ def on_purpose(op: Op, inputs: tuple[Shape, ...], error: ShapeError, theirs: Sha
         return "torch would take the batch for a side of the image"
     if op.syntax in ("normalize", "scale"):
         return "torch would stretch one channel to as many as there are means or factors"
+    if op.syntax == "gn" and error.code == "A204":
+        return "torch refuses a group of one number only of a single image, and leaves nothing of it in a batch"
     if op.syntax == "split" and isinstance(op.parts, int):
         return "torch.chunk gives parts of different sizes"
     if op.syntax in ("maxpool", "avgpool") and error.argument in ("padding", "ceil"):
@@ -822,6 +824,102 @@ def test_layer_norm_is_over_the_channels_of_each_position() -> None:
     assert_close(vector(x[:, :, 1, 2]), run(x)[:, :, 1, 2])
 
 
+SIDES = st.integers(1, 7)
+
+
+def numbers(*shape: int, seed: int) -> torch.Tensor:
+    """Far from mean 0 and deviation 1."""
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) * 3 + 2
+
+
+def by_channel(run: nn.Module, dims: int) -> list[torch.Tensor]:
+    """Weight and bias, with values that differ from channel to channel, as they go with a tensor of so many dimensions."""
+    found = []
+    with torch.no_grad():
+        for seed, parameter in enumerate(run.parameters()):
+            parameter.copy_(numbers(parameter.numel(), seed=seed))
+            found.append(parameter.view(1, -1, *[1] * (dims - 2)))
+    return found
+
+
+@settings(max_examples=100, derandomize=True, database=None, deadline=None)
+@given(st.sampled_from([1, 2, 3, 8]), st.integers(1, 4), st.sampled_from([(), (1, 1), (1, 5), (4, 3)]), st.integers(0, 99))
+def test_group_norm_is_over_all_of_a_group_of_one_sample(groups: int, each: int, sides: Shape, seed: int) -> None:
+    shape = (groups * each, *sides)
+    if each * prod(sides) == 1:
+        with pytest.raises(ShapeError, match="each group is one number here"):
+            read_op(f"gn({groups})").infer(shape)
+        return
+    run, x = built(f"gn({groups}, eps=1e-2)", shape), numbers(3, *shape, seed=seed)
+    weight, bias = by_channel(run, x.dim())
+    parts = x.reshape(3, groups, -1)
+    mean, variance = parts.mean(2, keepdim=True), parts.var(2, unbiased=False, keepdim=True)
+    expected = ((parts - mean) / (variance + 1e-2).sqrt()).reshape(x.shape) * weight + bias
+    assert_close(run(x), expected)
+    assert_close(run.eval()(x), expected)
+    assert_close(run(x[1:2]), expected[1:2])  # whatever else is in the batch
+
+
+def test_a_norm_has_32_groups_unless_told_otherwise() -> None:
+    assert read_op("gn") == read_op("gn(32)") and read_op("gn").lower((64, 7, 7)) == read_op("gn(32)").lower((64, 7, 7))
+    for channels, told in ((48, "groups=24 would do"), (16, "groups=8 would do"), (7, "groups=1 would do"), (1, "groups=1 would do")):
+        with pytest.raises(ShapeError) as caught:
+            read_op("gn").infer((channels, 8, 8))
+        assert caught.value.hint == told
+        assert caught.value.notes == (f"{channels} = {channels // 32}*32 + {channels % 32}", "gn has 32 groups unless told otherwise")
+        with pytest.raises(ShapeError) as caught:
+            read_op("gn(32)").infer((channels, 8, 8))
+        assert len(caught.value.notes) == 1
+    with pytest.raises(ShapeError) as caught:
+        read_op("gn(5)").infer((12, 8, 8))
+    assert caught.value.hint == "groups=4 or groups=6 would do"
+
+
+@settings(max_examples=60, derandomize=True, database=None, deadline=None)
+@given(st.integers(1, 6), st.sampled_from([(1, 5), (4, 3), (7, 1), (2, 2)]), st.booleans(), st.integers(0, 99))
+def test_instance_norm_is_over_each_channel_of_one_sample(channels: int, sides: Shape, affine: bool, seed: int) -> None:
+    shape = (channels, *sides)
+    run, x = built(f"instancenorm(eps=1e-2, affine={str(affine).lower()})", shape), numbers(3, *shape, seed=seed)
+    weight, bias = by_channel(run, 4) or (torch.ones(1), torch.zeros(1))
+    mean, variance = x.mean((2, 3), keepdim=True), x.var((2, 3), unbiased=False, keepdim=True)
+    expected = (x - mean) / (variance + 1e-2).sqrt() * weight + bias
+    assert_close(run(x), expected)
+    assert_close(run.eval()(x[1:2]), expected[1:2])
+
+
+@settings(max_examples=40, derandomize=True, database=None, deadline=None)
+@given(st.sampled_from([0.1, 0.5, 1.0, 3.0]), st.sampled_from([(5,), (3, 4, 2)]), st.integers(0, 99))
+def test_elu_and_mish(alpha: float, shape: Shape, seed: int) -> None:
+    x = numbers(2, *shape, seed=seed) - 2
+    assert_close(built(f"elu({alpha})", shape)(x), torch.where(x > 0, x, alpha * (x.exp() - 1)))
+    assert_close(built("elu", shape)(x), torch.where(x > 0, x, x.exp() - 1))
+    assert_close(built("mish", shape)(x), x * torch.tanh(torch.log(1 + x.exp())))
+
+
+@settings(max_examples=60, derandomize=True, database=None, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 4), SIDES, SIDES)
+def test_pixels_are_shuffled_row_by_row(factor: int, channels: int, height: int, width: int) -> None:
+    large = torch.arange(2.0 * channels * height * factor * width * factor).view(2, channels, height * factor, width * factor)
+    small = torch.empty(2, channels * factor**2, height, width)
+    for c, i, j in product(range(channels), range(factor), range(factor)):
+        small[:, (c * factor + i) * factor + j] = large[:, c, i::factor, j::factor]
+    assert torch.equal(built(f"pixelshuffle({factor})", tuple(small.shape[1:]))(small), large)
+    assert torch.equal(built(f"pixelunshuffle({factor})", tuple(large.shape[1:]))(large), small)
+
+
+def test_pixels_of_an_open_size() -> None:
+    """What is known not to fit is refused, and no more."""
+    H = symbol("H")
+    assert read_op("pixelunshuffle(2)").infer((3, 4 * H, H)) == (12, 2 * H, H // 2)
+    with pytest.raises(ShapeError, match="does not fall into squares of 2x2") as caught:
+        read_op("pixelunshuffle(2)").infer((3, 4 * H + 1, H))
+    assert caught.value.before == "pad((0, 1, 0, 0))"
+    assert caught.value.notes == ("height: 4*H + 1 = 2*H*2 + 1",)
+    with pytest.raises(ShapeError) as caught:
+        read_op("pixelshuffle(3)").infer((4, H, H))
+    assert caught.value.incoming == 36 and caught.value.hint == "36 channels would give 4"
+
+
 def test_scale() -> None:
     x = torch.rand(2, 3, 4, 4)
     by_channel = built("scale((0.5, 2, -1))", (3, 4, 4))(x)
@@ -906,6 +1004,9 @@ def test_fc_flattens() -> None:
         ("relu", (2, 5, 6)),
         ("upsample(2)", (1, 5, 5)),
         ("upsample(3, bilinear)", (1, 5, 5)),
+        ("pixelshuffle(2)", (4, 5, 6)),
+        ("pixelunshuffle(2)", (1, 8, 10)),
+        ("pixelunshuffle(3)", (2, 12, 15)),
     ],
 )
 def test_window_is_what_a_gradient_reaches(head: str, shape: Shape) -> None:

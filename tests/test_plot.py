@@ -42,6 +42,9 @@ def test_deeper_is_finer_and_in_order() -> None:
     assert {p.kind for p in points(network)} == {"other", "conv", "pool", "block", "fc"}
     [group] = [p for p in points(archdsl.load("vgg16")) if p.title.startswith("{")]
     assert group.kind == "fc"
+    small = archdsl.loads("pixelunshuffle; conv3-12; gn(3); mish; instancenorm; elu; pixelshuffle", input="3x8x8")
+    kinds = ["other", "other", "conv", "norm", "act", "norm", "act", "up"]
+    assert [p.kind for p in points(small)] == kinds
 
 
 def test_a_bar_is_as_long_as_its_share() -> None:

@@ -7,7 +7,7 @@ from archdsl.ops.base import Op
 _CATEGORIES = {
     "conv": ("conv",),
     "depthwise": ("dwconv", "sepconv"),
-    "up": ("upconv", "upsample"),
+    "up": ("upconv", "upsample", "pixelshuffle"),
     "pool": ("maxpool", "avgpool", "gap", "adaptivemaxpool", "adaptiveavgpool"),
     "fc": ("fc",),
     "norm": ("normalize",),

@@ -351,7 +351,7 @@ def _reasons(network: Network, figure: str, difference: int, wanted: int | float
             yield f"`{node.span.text.splitlines()[0]}` in line {where} alone has {size:_}"
             return
     biases = sum(node.shape[0] for node in network.layers if node.kind in ("conv", "dwconv", "fc") and _biased(node))
-    norms = sum(node.params for node in network.layers if node.kind == "bn")
+    norms = sum(node.params for node in network.layers if node.op.fills == "norm")
     if biases == size:
         yield f"its biases have just that many, {size:_}"
     if norms == size:

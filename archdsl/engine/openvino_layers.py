@@ -289,6 +289,10 @@ def _leakyrelu(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     return g("prelu", inputs[0], constant(np.array([op.slope], np.float32)))
 
 
+def _elu(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
+    return _pointwise("elu", op.alpha)(g, op, w, inputs)
+
+
 def _prelu(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     return g("prelu", inputs[0], constant(w["weight"]))
 
@@ -301,6 +305,23 @@ def _ln(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     x = g("mvn", x, numbers(-1), True, op.eps, "INSIDE_SQRT")
     x = g("add", g("multiply", x, constant(w["weight"])), constant(w["bias"]))
     return g("transpose", x, numbers(0, 3, 1, 2)) if image else x
+
+
+def _gn(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
+    (x,) = inputs
+    sides = shape(x)
+    # Of vectors in bf16 OpenVINO 2026.4 gives other numbers, and of images of 1x1 the right ones.
+    if len(sides) == 2:
+        x = g("reshape", x, numbers(*sides, 1, 1), False)
+    x = g("group_normalization", x, constant(w["weight"]), constant(w["bias"]), op.groups, op.eps)
+    return g("reshape", x, numbers(*sides), False) if len(sides) == 2 else x
+
+
+def _instancenorm(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
+    x = g("mvn", inputs[0], numbers(2, 3), True, op.eps, "INSIDE_SQRT")
+    if not op.affine:
+        return x
+    return _biased(g, g("multiply", x, constant(_channels(w["weight"], x))), w)
 
 
 def _lrn(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
@@ -378,6 +399,14 @@ def _shuffle(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     return g("shuffle_channels", inputs[0], 1, op.groups)
 
 
+def _pixelshuffle(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
+    return g("depth_to_space", inputs[0], "depth_first", op.factor)
+
+
+def _pixelunshuffle(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
+    return g("space_to_depth", inputs[0], "depth_first", op.factor)
+
+
 def _upsample(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     (x,) = inputs
     nearest = op.mode == "nearest"
@@ -412,10 +441,14 @@ LAYERS: dict[str, Layer] = {
     "hsigmoid": _pointwise("hsigmoid"),
     "tanh": _pointwise("tanh"),
     "gelu": _pointwise("gelu", "erf"),
+    "mish": _pointwise("mish"),
+    "elu": _elu,
     "softmax": _softmax,
     "prelu": _prelu,
     "leakyrelu": _leakyrelu,
     "ln": _ln,
+    "gn": _gn,
+    "instancenorm": _instancenorm,
     "lrn": _lrn,
     "add": _merged("add"),
     "mul": _merged("multiply"),
@@ -429,6 +462,8 @@ LAYERS: dict[str, Layer] = {
     "pad": _pad,
     "flatten": _flatten,
     "channelshuffle": _shuffle,
+    "pixelshuffle": _pixelshuffle,
+    "pixelunshuffle": _pixelunshuffle,
     "upsample": _upsample,
     "identity": lambda g, op, w, inputs: inputs[0],
     "dropout": lambda g, op, w, inputs: inputs[0],

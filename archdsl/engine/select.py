@@ -55,8 +55,11 @@ ALONE: dict[str, tuple[str, tuple[Any, ...]]] = {
     "sigmoid": ("sigmoid", ()),
     "hsigmoid": ("hardsigmoid", ()),
     "tanh": ("tanh", ()),
+    "mish": ("mish", ()),
+    "leakyrelu": ("leaky_relu", ("slope",)),
+    "elu": ("elu", ("alpha", 1.0, 1.0)),
 }
-"""Activations as operators of their own, which have a twin that works in place."""
+"""Activations as operators of their own, which have a twin that works in place. A word is the layer's argument."""
 
 LARGE = 50_000
 """Numbers above which, in bf16, a depthwise convolution of one cell scales faster than torch's operators."""
@@ -455,7 +458,8 @@ class Selector:
         return 1, self._call("aten::addcmul", *args, shape=stream.shape, dense=stream.dense)
 
     def _activation(self, stage: Stage, stream: Value) -> Value:
-        name, rest = ALONE[stage.kind]
+        name, given = ALONE[stage.kind]
+        rest = [getattr(stage.op, each) if isinstance(each, str) else each for each in given]
         self._say(f"torch {name}", "no convolution before it that could take it")
         into = (f"aten::{name}_", 0)
         return self._call(f"aten::{name}", stream, *rest, shape=stream.shape, dense=stream.dense, into=into)
