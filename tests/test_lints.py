@@ -70,6 +70,9 @@ CASES = [
     ("conv3-8 as a; bn; add [ identity | @a ]", []),
     ("conv3-8; relu; bn", []),
     ("conv3-8/2(p=2); bn", ["L111 conv3-8/2(p=2)"]),
+    ("conv3-8; instancenorm", ["L111 conv3-8"]),
+    ("conv3-8; gn(2); dwconv3; ln", []),  # a mean of several channels leaves what is different of the biases
+    ("conv3-8(bias=false); gn(2); conv3-8", []),  # the norm is not linear
     # L112: windows that never meet the image
     ("maxpool32; conv3-8", ["L112 conv3-8"]),
     ("maxpool16; conv3-8", []),

@@ -9,6 +9,8 @@ from archdsl.diagnostics import Diagnostic, Fix, Related
 from archdsl.lints.facts import Facts, operation
 from archdsl.source import Span
 
+CENTRING = ("bn", "instancenorm")
+"""Norms that subtract the mean of each channel by itself, and so its bias; a group's or a position's mean keeps it."""
 _MEANT = re.compile(r"default\s+(?:conv|dwconv|sepconv|upconv)\s*\([^)]*\bbias\s*=\s*true\b")
 _HEAD = re.compile(r"[A-Za-z_]\w*+(?:-(?:\w++|\([^()]*\)))?+(?:/(?:\w++|\([^()]*\)))?+(\(\s*+)?+(?![-/])")
 
@@ -18,7 +20,7 @@ def check(facts: Facts) -> Iterator[Diagnostic]:
     default of its file, says that it is meant."""
     meant: dict[int, bool] = {}
     for node in facts.nodes:
-        if node.kind != "bn":
+        if node.kind not in CENTRING:
             continue
         before = facts.input_of(node)
         if not getattr(before.op, "bias", None) or len(facts.readers[node.inputs[0]]) != 1:
