@@ -308,6 +308,35 @@ def test_other_wiring_is_seen() -> None:
     assert [m.theirs for m in report.matched if m.ours == "conv2.weight"] == ["three.weight"]
 
 
+class Normed(nn.Module):
+    """Branches alike but for their activation, in another order than ours, and norms with weights of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, 8, 1, bias=False), nn.GroupNorm(4, 8))
+        self.one, self.two, self.three = (nn.Conv2d(8, 8, 3, 1, 1) for _ in range(3))
+        self.last = nn.Sequential(nn.InstanceNorm2d(8, affine=True), nn.PixelShuffle(2), nn.Conv2d(2, 5, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        mish, elu = nn.functional.mish(self.one(x)), nn.functional.elu(self.two(x))
+        return self.last(mish + elu + self.three(x))
+
+
+def test_norms_of_images_and_branches_told_apart_by_their_activation() -> None:
+    text = "pixelunshuffle; conv1-8(norm=gn(4)); add [ conv3-8 | conv3-8(act=elu) | conv3-8(act=mish) ]; "
+    text += "instancenorm(affine=true); pixelshuffle; conv1-5"
+    model, peer = archdsl.build(archdsl.loads(text, input="3x8x6")), Normed().eval()
+    for seed, tensor in enumerate(peer.parameters()):
+        tensor.data.normal_(0.3, 1, generator=torch.Generator().manual_seed(seed))
+    report = archdsl.load_weights(model, peer)
+    ours = {m.ours: m.theirs for m in report.matched}
+    assert [ours[f"{name}.weight"] for name in ("conv2", "conv3.conv", "conv4.conv")] == ["three.weight", "two.weight", "one.weight"]
+    x = torch.randn(2, 3, 8, 6)
+    with torch.no_grad():
+        assert torch.allclose(model.eval()(x), peer(x), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -427,7 +456,7 @@ def test_a_pattern_that_fits_nothing(peer: Peer) -> None:
 # ---- Keras ----
 
 
-KERAS = "input 3x6x5; sepconv3-4; bn(gamma=false); relu; dwconv3; conv1-8; maxpool; flatten; fc-3"
+KERAS = "input 3x6x5; sepconv3-4; bn(gamma=false); relu; dwconv3; conv1-8; gn(2); maxpool; flatten; fc-3"
 
 
 def keras_arrays(model: nn.Module) -> dict[str, list[np.ndarray]]:
@@ -447,6 +476,7 @@ def keras_arrays(model: nn.Module) -> dict[str, list[np.ndarray]]:
         "batch_normalization": [state[f"bn1.{n}"] for n in ("bias", "running_mean", "running_var")],
         "depthwise_conv2d": [depthwise("dwconv1"), state["dwconv1.bias"]],
         "conv2d": [kernel("conv1"), state["conv1.bias"]],
+        "group_normalization": [state["gn1.weight"], state["gn1.bias"]],
         "dense": [fc, state["fc1.bias"]],
     }
 

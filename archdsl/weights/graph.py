@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 IMAGE = -1
 
-FINE = frozenset("relu leakyrelu relu6 sigmoid tanh silu gelu hswish hsigmoid maxpool avgpool".split())
+FINE = frozenset("relu leakyrelu relu6 elu sigmoid tanh silu gelu mish hswish hsigmoid maxpool avgpool".split())
 """What has one input and is called so in every library, more or less."""
 
 

@@ -27,6 +27,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "dense": ("kernel", "bias"),
     "batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "layer_normalization": ("gamma", "beta"),
+    "group_normalization": ("gamma", "beta"),
     "normalization": ("mean", "variance", "count"),
     "p_re_lu": ("alpha",),
     "layer_scale": ("gamma",),

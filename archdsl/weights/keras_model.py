@@ -14,12 +14,14 @@ KINDS = {
     "maximum": "max",
     "concatenate": "concat",
     "re_lu": "relu",
+    "leaky_re_lu": "leakyrelu",
+    "elu": "elu",
     "max_pooling2d": "maxpool",
     "average_pooling2d": "avgpool",
 }
 """Keras's layers by class; what else joins tensors, adds them."""
 
-ACTIVATIONS = {"hard_silu": "hswish", "hard_sigmoid": "hsigmoid", "swish": "silu"}
+ACTIVATIONS = {"hard_silu": "hswish", "hard_sigmoid": "hsigmoid", "swish": "silu", "leaky_relu": "leakyrelu"}
 """Activations that Keras calls otherwise."""
 
 

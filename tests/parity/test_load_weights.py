@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import h5py
+import numpy as np
 import pytest
 import test_keras
 import torch
@@ -188,6 +189,35 @@ OWN_NAMES_ONLY = {"nasnet_mobile", "nasnet_large"}
 @pytest.fixture
 def float64(keras: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
     yield from test_keras.float64.__wrapped__(keras, monkeypatch)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("carried", [True, False])
+def test_norms_and_activations_of_keras(carried: bool, keras: ModuleType) -> None:
+    """Group norms, and what tells apart branches that differ in their activation only."""
+    layers = keras.layers
+
+    def branch(x: Any, act: str, layer: Any) -> Any:
+        return layers.Conv2D(8, 1, activation=act)(x) if carried else layer(layers.Conv2D(8, 1)(x))
+
+    image = keras.Input((6, 5, 3))
+    x = layers.Conv2D(8, 3, padding="same", use_bias=False)(image)
+    x = layers.GroupNormalization(4, epsilon=1e-5)(x)
+    leaky = layers.LeakyReLU(negative_slope=0.2)
+    x = layers.Add()(
+        [branch(x, "leaky_relu", leaky), layers.Conv2D(8, 1)(x), branch(x, "elu", layers.ELU()), branch(x, "relu", layers.ReLU())]
+    )
+    theirs = keras.Model(image, layers.Dense(5)(layers.GlobalAveragePooling2D()(x)))
+    source = np.random.default_rng(0)
+    for variable in theirs.weights:
+        variable.assign(source.normal(size=variable.shape))
+    branches = "relu) | conv1-8(act=elu) | conv1-8(act=leakyrelu(0.2)) | conv1-8"
+    text = f"input 3x6x5; conv3-8(norm=gn(4)); add [ conv1-8(act={branches} ]; gap; fc-5"
+    model = archdsl.build(archdsl.loads(text)).eval()
+    archdsl.load_weights(model, theirs)
+    x = torch.randn(2, 3, 6, 5, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted = torch.from_numpy(theirs.predict(x.permute(0, 2, 3, 1).numpy(), verbose=0))
+        assert torch.allclose(model(x), wanted, rtol=1e-4, atol=1e-4)
 
 
 def write_older(model: Any, keras: ModuleType, path: Path) -> Path:
