@@ -100,6 +100,15 @@ def test_onnx(run: Run, onnx: Any) -> None:
     assert agrees(model, lambda x: torch.from_numpy(evaluator.run(None, {"x": x.numpy()})[0]), 3)
 
 
+@pytest.mark.parametrize("kind", ["pt2", "onnx"])
+def test_norms_of_images_and_shuffled_pixels(kind: str, run: Run, onnx: Any) -> None:
+    text = "pixelunshuffle; conv3-12(norm=gn(3), act=mish); instancenorm(affine=true); elu(0.5); pixelshuffle; gap; fc-4; gn(2)"
+    Path("norms.arch").write_text(f"arch norms {{\n input 3x12x10\n {text}\n}}\n")
+    code, out, err = run("export", "norms.arch", "--to", kind, "--batch", "dynamic")
+    assert (code, err) == (0, ""), out + err
+    assert "checked with " in out
+
+
 def test_onnx_without_onnxruntime_and_with_several_outputs(
     run: Run, onnx: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -284,6 +284,21 @@ REFUSED = {
         ["conv3", "bn", "add"],
     ),
     "fold: an activation stands between": ("conv3-4(act=relu); bn", "fold", ["conv3", "relu", "bn"]),
+    "fold: a norm of the image's own statistics": (
+        "conv3-4; gn(2); instancenorm(affine=true); dwconv3; ln",
+        "fold",
+        ["conv3", "gn", "instancenorm", "dwconv3", "ln"],
+    ),
+    "prologues: a norm of the image's own statistics": (
+        "maxpool; gn(1); conv1-4",
+        "prologues",
+        ["maxpool2", "gn", "conv1"],
+    ),
+    "activations: a norm of the image's own statistics": (
+        "conv3-4; gn(2); conv3-4; instancenorm",
+        "activations",
+        ["conv3", "gn", "conv3", "instancenorm"],
+    ),
     "activations: the tensor before is read too": (
         "conv3-4 as a; relu; add [ identity | @a ]",
         "activations",

@@ -125,6 +125,16 @@ def test_it_is_what_the_whole_batch_gives(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_a_norm_of_whole_images_sees_its_own_image_only(backend: str) -> None:
+    text = "conv3-8(norm=gn(2), act=mish); pixelunshuffle; conv1-8(norm=instancenorm); elu; pixelshuffle; conv3-8; gap; fc-8; gn(2)"
+    model, _ = small(f"input 3x32x24\n{text}")
+    x = torch.randn(12, 3, 32, 24) * torch.arange(1.0, 13).view(-1, 1, 1, 1) + torch.arange(12.0).view(-1, 1, 1, 1)
+    engine = archdsl.optimize(model, x, backend=f"{backend}/2")
+    assert engine.slices == Slices(2, 6, 2)
+    assert close(engine(x), torch.cat([model(image[None]) for image in x]), 1e-4)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_images_of_any_mode(backend: str) -> None:
     """Modes hold for a thread: what is sliced in others was made in the caller's."""
     model, x = small()
