@@ -743,7 +743,7 @@ def test_calls_that_are_no_step() -> None:
 
 def test_translations_that_are_known() -> None:
     """What is looked up are a step's layer and activation, whole: `relu7` is no relu."""
-    wanted = {"relu6": True, "relu7": False, "'swish'": True, "mish": False}
+    wanted = {"relu6": True, "relu7": False, "'swish'": True, "softplus": False}
     for word, known in wanted.items():
         alone, filled = as_step("Activation", [word], {}), as_step("Dense", ["10"], {"activation": word})
         assert alone is not None and alone.is_known(LAYERS) == known
