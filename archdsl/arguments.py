@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import ValidationError
 
 from archdsl import syntax
 from archdsl.calls_elsewhere import as_step
@@ -48,7 +50,7 @@ class Arguments(References):
             given = self.replaced_arguments(layer, name, given, known, step)
             self.named_arguments(given, list(known), name, _listed(layer))
             if surplus:
-                fix = _by_place(name, layer, step, surplus)
+                fix = _by_place(name, layer, step, surplus) or _together(layer, positional)
                 if set(layer.positional) >= set(layer.model_fields):
                     fix = fix or _removed(surplus[0], given)
                 self.surplus(name, layer.positional, surplus[0], _listed(layer), fix)
@@ -348,6 +350,21 @@ class Arguments(References):
             self.surplus(name, combinator.positional, unnamed[len(combinator.positional)], listed)
         for argument in given:
             self.expression(argument.value, names, word=True)
+
+
+def _together(layer: type[Op], positional: list[syntax.Argument]) -> Fix | None:
+    """The fix that puts the last of a layer's arguments and those beyond it in parentheses, where the layer takes that."""
+    first = len(layer.positional) - 1
+    texts = [argument.value.span.text for argument in positional]
+    if first < 0 or not all(text.isdigit() or text == "_" for text in texts):
+        return None
+    values: list[Any] = [int(text) if text.isdigit() else text for text in texts]
+    try:
+        layer(**dict(zip(layer.positional, [*values[:first], tuple(values[first:])], strict=True)))
+    except ValidationError:
+        return None
+    span = positional[first].span.cover(positional[-1].span)
+    return Fix(span, f"({span.text})", f"write `({span.text})`, one argument")
 
 
 def _removed(argument: syntax.Argument, given: tuple[syntax.Argument, ...]) -> Fix | None:

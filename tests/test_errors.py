@@ -635,6 +635,9 @@ def test_carriage_returns_alone_end_lines(text: str) -> None:
                 ("conv1-8; a", "conv1-8; @a"),
             )
         ),
+        ("pad(1, 2, 1, 2)", "pad((1, 2, 1, 2))"),
+        ("adaptiveavgpool(7, 5)", "adaptiveavgpool((7, 5))"),
+        ("conv3-64; split(0, 16, _)", "conv3-64; split(0, (16, _))"),
         ("basic-64", "basic(64)"),
         ("basic-(2 * 16)/2 x2", "basic/2(2 * 16) x2"),
         ("conv3-16/2 -> 16x16", "conv3-16/2 -> 16x16x16"),
