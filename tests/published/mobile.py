@@ -1,5 +1,6 @@
 """What fits in a phone, and what grew out of it: MobileNet, EfficientNet, SqueezeNet, ShuffleNet, MnasNet,
-RegNet, ConvNeXt. Parameters and MACs counted on torchvision's networks, of MobileNet and RegNet on timm's."""
+RegNet, ConvNeXt, FasterNet. Parameters and MACs counted on torchvision's networks, of MobileNet, RegNet and FasterNet
+on timm's."""
 
 from published.figures import Published
 
@@ -10,6 +11,7 @@ MNASNET = "3x224x224 {0}x112x112 {1}x112x112 {2}x56x56 {3}x28x28 {4}x14x14 {5}x1
 MNASNET += "1280x7x7 1280x1x1 1000"
 REGNET = "3x224x224 32x112x112 {0}x56x56 {1}x28x28 {2}x14x14 {3}x7x7 {3}x1x1 1000"
 CONVNEXT = "3x224x224 {0}x56x56 {1}x28x28 {2}x14x14 {3}x7x7 {3}x1x1 1000"
+FASTERNET = "3x224x224 {0}x56x56 {1}x28x28 {2}x14x14 {3}x7x7 {3}x1x1 1280x1x1 1000"
 
 MOBILE = {
     "mobilenet_v1": Published(
@@ -84,4 +86,10 @@ MOBILE = {
     "convnext_small": Published(50_223_688, 8_683_712_256, CONVNEXT.format(96, 192, 384, 768)),
     "convnext_base": Published(88_591_464, 15_354_729_472, CONVNEXT.format(128, 256, 512, 1024)),
     "convnext_large": Published(197_767_336, 34_361_433_600, CONVNEXT.format(192, 384, 768, 1536)),
+    "fasternet_t0": Published(3_905_500, 335_422_720, FASTERNET.format(40, 80, 160, 320)),
+    "fasternet_t1": Published(7_595_368, 850_511_872, FASTERNET.format(64, 128, 256, 512)),
+    "fasternet_t2": Published(14_982_888, 1_904_334_848, FASTERNET.format(96, 192, 384, 768)),
+    "fasternet_s": Published(31_181_032, 4_549_740_544, FASTERNET.format(128, 256, 512, 1024)),
+    "fasternet_m": Published(53_521_464, 8_721_938_432, FASTERNET.format(144, 288, 576, 1152)),
+    "fasternet_l": Published(93_465_192, 15_494_383_616, FASTERNET.format(192, 384, 768, 1536)),
 }
