@@ -38,6 +38,7 @@ TORCHVISION = """
     squeezenet1_0 squeezenet1_1 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large
     mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3 shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0
     efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 efficientnet_b6 efficientnet_b7
+    efficientnet_v2_s efficientnet_v2_m efficientnet_v2_l
 """.split()
 
 TIMM = {
@@ -57,7 +58,7 @@ EACH_RUN = set(
     """
     googlenet_bn inception_v3 resnet18 resnet50 densenet121 squeezenet1_1 mobilenet_v2 mobilenet_v3_large mnasnet1_0
     shufflenet_v2_x1_0 efficientnet_b0 xception inception_v4 se_resnet50 mobilenet_v1 resnet50_v2 regnet_y_400mf regnet_x_400mf_torchvision convnext_tiny
-    fasternet_t0
+    fasternet_t0 efficientnet_v2_s
     """.split()
 )
 """One of each family, the cheapest; the others wait for --nightly."""

@@ -31,11 +31,13 @@ SMALL = (
     ),
     *(f"mnasnet{width}" for width in ("0_5", "0_75", "1_0", "1_3")),
     *("regnet_x_400mf", "regnet_y_400mf", "regnet_y_800mf", "fasternet_t0", "fasternet_t1"),
+    "efficientnet_v2_s",
 )
 LARGE = (
     *(f"efficientnet_b{size}" for size in range(2, 8)),
     *("regnet_x_800mf", "convnext_small", "convnext_base", "convnext_large"),
     *(f"fasternet_{size}" for size in ("t2", "s", "m", "l")),
+    *("efficientnet_v2_m", "efficientnet_v2_l"),
 )
 """The same blocks as a small one's, more of them or wider."""
 
@@ -128,6 +130,11 @@ BROKEN = {
     "halves that never mix": ("shufflenet_v2_x0_5", "channelshuffle(2)\n}\n\n# 3d", "}\n\n# 3d"),
     "another gate": ("mobilenet_v3_small", "gate=hsigmoid", "gate=sigmoid"),
     "an activation where the bottleneck is linear": ("mobilenet_v3_small", "(act=none)", "(act=nl)"),
+    "no activation in the first stage": (
+        "efficientnet_v2_s",
+        "if t == 1 { conv3-c/s }",
+        "if t == 1 { conv3-c/s(act=none) }",
+    ),
     "no scale of the layer's own": ("convnext_tiny", "layerscale(1e-6)", "identity"),
     "another quarter is convolved": ("fasternet_t0", "split(0, 4)", "split(1, 4)"),
     "another epsilon": ("convnext_tiny", "eps=1e-6", "eps=1e-5"),
