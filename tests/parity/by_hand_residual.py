@@ -100,6 +100,15 @@ def first_conv_strided(torchvision: ModuleType, name: str) -> nn.Module:
     return model
 
 
+def leaky(timm: ModuleType, name: str, slope: float) -> nn.Module:
+    """timm's network with another slope of its leaky ReLUs."""
+    model = timm.create_model(name)
+    for module in model.modules():
+        if isinstance(module, nn.LeakyReLU):
+            module.negative_slope = slope
+    return model
+
+
 def pre_activated(timm: ModuleType, name: str) -> nn.Module:
     """timm's, whose classifier is a 1x1 conv; a Linear is the same."""
     model = timm.create_model(name)

@@ -118,7 +118,8 @@ def test_what_only_training_shows(name, peer_of):
     ours, peer = on_meta(lambda: archdsl.build(name)), on_meta(lambda: peer_of(name))
     value, truth = rates(ours), rates(peer)
     assert [kind for kind, _ in value] == [kind for kind, _ in truth]
-    assert [rate for _, rate in value] == pytest.approx([rate for _, rate in truth], abs=1e-7)  # timm's are float32
+    of_float32 = pytest.approx([rate for _, rate in truth], abs=1e-7)  # as timm's drop paths
+    assert [rate for _, rate in value] == of_float32
 
 
 BROKEN = {

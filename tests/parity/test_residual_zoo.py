@@ -15,6 +15,7 @@ from torch import nn
 from transplant import relative_error
 
 from archdsl import build, load
+from archdsl.resources import specs_root
 
 pytestmark = [pytest.mark.parity, pytest.mark.slow]
 
@@ -72,6 +73,17 @@ def test_pre_activation(depth, timm):
 def test_squeeze_and_excitation(name, timm):
     make = partial(timm.create_model, f"legacy_{name.replace('_', '')}")
     agrees(compare(*paired(load(name), make, calibration=ODD), ODD))
+
+
+def test_groups_in_a_hierarchy(timm):
+    make = partial(timm.create_model, "res2net50_26w_4s")
+    agrees(compare(*paired(load("res2net50_26w_4s"), make, calibration=ODD), ODD))
+
+
+@pytest.mark.parametrize("slope", (0.1, 0.01), ids=("Darknet's", "timm's"))
+def test_cross_stages(slope, timm):
+    make = partial(by_hand.leaky, timm, "cspdarknet53", slope)
+    agrees(compare(*paired(load("cspdarknet53", slope=slope), make, calibration=ODD), ODD))
 
 
 @pytest.mark.parametrize("depth", (18, 34))
@@ -275,6 +287,28 @@ def test_what_a_count_cannot_see(what, monkeypatch):
     error = compare(*paired(load(name), make, calibration=EVEN), EVEN)
     print(f"relative error {error:.1e}")
     assert error > 1e-3
+
+
+BROKEN = {
+    "a group that does not see the one before": (
+        "res2net50_26w_4s",
+        "add [ @a | @x; split(1, 4) ]",
+        "@x; split(1, 4)",
+    ),
+    "the other half passes by": ("cspdarknet53", "split(0, 2) | split(1, 2)", "split(1, 2) | split(0, 2)"),
+    "another slope": ("cspdarknet53", "slope=0.1", "slope=0.2"),
+}
+"""A spec, and what to write for what in it: its parameters and MACs stay."""
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_spec_wired_otherwise_is_told(what, timm, tmp_path):
+    name, before, after = BROKEN[what]
+    text = (specs_root() / f"{name}.arch").read_text(encoding="utf-8")
+    assert before in text
+    (tmp_path / "broken.arch").write_text(text.replace(before, after))
+    make = partial(by_hand.leaky, timm, name, 0.1)
+    assert compare(*paired(load(tmp_path / "broken.arch"), make, calibration=ODD), ODD) > 1e-3
 
 
 def test_the_stride_shows_in_the_pairing(torchvision):

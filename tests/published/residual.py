@@ -50,6 +50,12 @@ RESIDUAL = {
     "wide_resnet28_10": Published(36_479_194, 5_243_328_768, CIFAR.format(16, 160, 320, 640)),
     "wide_resnet50_2": Published(68_883_240, 11_398_021_120, BOTTLENECK),
     "wide_resnet101_2": Published(126_886_696, 22_753_050_624, BOTTLENECK),
+    "res2net50_26w_4s": Published(25_699_120, 4_255_166_464, BOTTLENECK),
+    "cspdarknet53": Published(
+        27_642_184,
+        6_533_652_480,
+        "3x256x256 32x256x256 64x128x128 128x64x64 256x32x32 512x16x16 1024x8x8 1024x1x1 1000",
+    ),
     "resnext50_32x4d": Published(25_028_904, 4_230_479_872, BOTTLENECK),
     "resnext101_32x8d": Published(88_791_336, 16_414_015_488, BOTTLENECK),
     "resnext101_64x4d": Published(83_455_272, 15_460_270_080, BOTTLENECK),
