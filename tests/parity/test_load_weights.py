@@ -51,6 +51,7 @@ TIMM = {
     "mobilenet_v1": "mobilenetv1_100",
     "res2net50_26w_4s": "res2net50_26w_4s",
     "cspdarknet53": "cspdarknet53",
+    "ghostnet_x1_0": "ghostnet_100",
     "fasternet_t0": "fasternet_t0",
     "fasternet_s": "fasternet_s",
 }
@@ -60,7 +61,7 @@ EACH_RUN = set(
     """
     googlenet_bn inception_v3 resnet18 resnet50 densenet121 squeezenet1_1 mobilenet_v2 mobilenet_v3_large mnasnet1_0
     shufflenet_v2_x1_0 efficientnet_b0 xception inception_v4 se_resnet50 mobilenet_v1 resnet50_v2 regnet_y_400mf regnet_x_400mf_torchvision convnext_tiny
-    fasternet_t0 efficientnet_v2_s res2net50_26w_4s cspdarknet53
+    fasternet_t0 efficientnet_v2_s res2net50_26w_4s cspdarknet53 ghostnet_x1_0
     """.split()
 )
 """One of each family, the cheapest; the others wait for --nightly."""

@@ -17,10 +17,11 @@ pytestmark = [pytest.mark.parity, pytest.mark.slow]
 
 TIMM = {
     "mobilenet_v1": "mobilenetv1_100",
+    "ghostnet_x1_0": "ghostnet_100",
     **{f"regnet_{kind}_{size}00mf": f"regnet{kind}_00{size}" for kind in "xy" for size in (4, 8)},
     **{f"fasternet_{size}": f"fasternet_{size}" for size in ("t0", "t1", "t2", "s", "m", "l")},
 }
-"""torchvision has no MobileNet and no FasterNet, and rounds some widths of the RegNets to others than the paper's."""
+"""torchvision has no MobileNet, GhostNet and FasterNet, and rounds some widths of the RegNets to others than the paper's."""
 
 SMALL = (
     *("mobilenet_v1", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0", "efficientnet_b1"),
@@ -31,7 +32,7 @@ SMALL = (
     ),
     *(f"mnasnet{width}" for width in ("0_5", "0_75", "1_0", "1_3")),
     *("regnet_x_400mf", "regnet_y_400mf", "regnet_y_800mf", "fasternet_t0", "fasternet_t1"),
-    "efficientnet_v2_s",
+    *("efficientnet_v2_s", "ghostnet_x1_0"),
 )
 LARGE = (
     *(f"efficientnet_b{size}" for size in range(2, 8)),
@@ -110,6 +111,8 @@ def rates(model: nn.Module) -> list[tuple[str, float]]:
             found.append(("drop path", module.stochastic_depth.p))
         elif hasattr(getattr(module, "drop_path", None), "drop_prob"):
             found.append(("drop path", module.drop_path.drop_prob))
+        elif getattr(module, "drop_rate", 0):
+            found.append(("dropout", module.drop_rate))
     return sorted((kind, rate) for kind, rate in found if rate)
 
 
@@ -132,7 +135,7 @@ BROKEN = {
     "another gate": ("mobilenet_v3_small", "gate=hsigmoid", "gate=sigmoid"),
     "an activation where the bottleneck is linear": ("mobilenet_v3_small", "(act=none)", "(act=nl)"),
     "no activation in the first stage": (
-        "efficientnet_v2_s",
+        *("efficientnet_v2_s", "ghostnet_x1_0"),
         "if t == 1 { conv3-c/s }",
         "if t == 1 { conv3-c/s(act=none) }",
     ),

@@ -1,6 +1,6 @@
 """What fits in a phone, and what grew out of it: MobileNet, EfficientNet, SqueezeNet, ShuffleNet, MnasNet,
-RegNet, ConvNeXt, FasterNet. Parameters and MACs counted on torchvision's networks, of MobileNet, RegNet and FasterNet
-on timm's."""
+RegNet, GhostNet, ConvNeXt, FasterNet. Parameters and MACs counted on torchvision's networks, of MobileNet, RegNet,
+GhostNet and FasterNet on timm's."""
 
 from published.figures import Published
 
@@ -19,6 +19,11 @@ MOBILE = {
         568_740_352,
         "3x224x224 32x112x112 64x112x112 64x56x56 128x56x56 128x28x28 256x28x28 256x14x14 512x14x14 512x7x7 "
         "1024x7x7 1024x1x1 1000",
+    ),
+    "ghostnet_x1_0": Published(
+        5_182_508,
+        141_150_512,
+        "3x224x224 16x112x112 24x56x56 40x28x28 80x14x14 112x14x14 160x7x7 960x7x7 960x1x1 1280x1x1 1000",
     ),
     "mobilenet_v3_large": Published(
         5_483_032,
