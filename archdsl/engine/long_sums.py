@@ -6,6 +6,8 @@ error at the end of a network is over twice that of torch, which cuts its sums i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -13,18 +15,21 @@ import torch
 LANES = 16
 """Channels that oneDNN's convolutions take at once, channels last."""
 
-LONG = 4096
-"""Products of a convolution above which there are two sums. They are one convolution in two groups and an addition: 1 % of
-VGG-16's time, whose error is 1.7 times torch's then, and was 2.3 times."""
+LONG, SUMS = 4096, 4
+"""Products of a convolution above which they are cut, and into how many sums. Those are one convolution in groups and
+additions: 1 % of VGG-16's time, whose error is 1.6 times torch's then, and was 2.3 times."""
+
+MANY = 128
+"""Sums of an image for each filter below which a convolution waits for its weights, and additions cost 1 to 2 % more."""
 
 PIECE, PIECES = 256, 16
 """Products of an fc that are summed at once, and the most sums."""
 
 
-def of_convolution(op: Any, channels: int) -> int:
-    """How many a convolution of all channels has for each number that it gives."""
-    is_long = op.kernel[0] * op.kernel[1] * channels > LONG
-    return 2 if op.syntax == "conv" and op.groups == 1 and is_long and channels % (2 * LANES) == 0 else 1
+def of_convolution(op: Any, channels: int, wanted: Sequence[int]) -> int:
+    """How many a convolution of all channels has for each number that it gives. wanted: height and width of an image."""
+    is_long = op.kernel[0] * op.kernel[1] * channels > LONG and prod(wanted) >= MANY
+    return SUMS if op.syntax == "conv" and op.groups == 1 and is_long and channels % (SUMS * LANES) == 0 else 1
 
 
 def of_fc(inputs: int) -> int:

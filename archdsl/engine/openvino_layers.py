@@ -116,7 +116,7 @@ def _conv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     before, after, _ = _window(op, x)
     if g.parts is not None:
         return _in_rows(g, op, w, x, g.parts, before, after)
-    sums = 1 if g.at_once else of_convolution(op, shape(x)[1])
+    sums = 1 if g.at_once else of_convolution(op, shape(x)[1], op.infer(shape(x)[1:])[1:])
     groups = sums if sums > 1 else shape(x)[1] if op.syntax == "dwconv" else op.groups
     form = "cut" if sums > 1 else "weight"
     if form not in w:

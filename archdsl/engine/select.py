@@ -252,7 +252,7 @@ class Selector:
         parts = self.halved.get(stage.sources[0].name)
         if parts is not None:
             return 1, self._in_rows(stage, stream, shape, parts)
-        sums = of_convolution(op, stream.shape[1]) if self.dtype == torch.float32 else 1
+        sums = of_convolution(op, stream.shape[1], shape[2:]) if self.dtype == torch.float32 else 1
         if sums > 1:
             return 1, self._in_sums(stage, stream, shape, sums)
         used, act, other, final = self._after(stages, inputs, shape)
@@ -284,7 +284,7 @@ class Selector:
         weight, bias = self.weights.cut(stage, sums, *window, list(stream.shape)), self.weights.bias(stage)
         if bias is not None:
             bias = torch.cat([bias, torch.zeros(len(bias) * (sums - 1))])
-        self._say("oneDNN convolution in groups, torch add", "its sums are long, and cut in two")
+        self._say("oneDNN convolution in groups, torch add", "its sums are long, and cut")
         name, channels = "mkldnn::_convolution_pointwise", shape[1]
         whole = (shape[0], sums * channels, *shape[2:])
         found = self._call(name, stream, weight, bias, *window, *NONE, shape=whole)
