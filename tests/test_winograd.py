@@ -119,8 +119,8 @@ def test_networks(name: str, parts: int, backend: str, monkeypatch: pytest.Monke
 def test_where_it_runs(backend: str) -> None:
     """Large convolutions of many channels, in float32."""
     model, x = made("input 128x28x28\nconv3-128; relu; conv3-12; conv1-16; conv3-16/2; conv5-16", 1)
-    assert halved(archdsl.optimize(model, x, backend=backend)) == {"conv1"}
-    assert halved(archdsl.optimize(model, x, dtype=torch.bfloat16, backend=backend)) == set()
+    assert halved(archdsl.optimize(model, x, backend=backend, room=2**30)) == {"conv1"}
+    assert halved(archdsl.optimize(model, x, dtype=torch.bfloat16, backend=backend, room=2**30)) == set()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -157,10 +157,10 @@ def test_the_rule() -> None:
 def test_room(backend: str) -> None:
     """Where there is room for one of two, the one that saves more for each byte: here that of more pixels."""
     model, x = made("input 128x28x28\nconv3-128; maxpool2; conv3-256", 1)
-    engines = {room: archdsl.optimize(model, x, backend=backend, room=room) for room in (0, 600_000, 2**30)}
+    engines = {room: archdsl.optimize(model, x, backend=backend, room=room) for room in (0, 2_500_000, 2**30)}
     assert {room: halved(engine) for room, engine in engines.items()} == {
         0: set(),
-        600_000: {"conv1"},
+        2_500_000: {"conv1"},
         2**30: {"conv1", "conv2"},
     }
     with torch.no_grad():
@@ -173,7 +173,7 @@ def test_room_unstated() -> None:
         name: [len(halving.halved(fused(archdsl.load(name), PASSES), batch, 0.9, even=False)) for batch in (1, 16)]
         for name in ("vgg16", "resnet152", "googlenet_bn")
     }
-    assert counts == {"vgg16": [5, 9], "resnet152": [0, 42], "googlenet_bn": [8, 8]}
+    assert counts == {"vgg16": [5, 9], "resnet152": [0, 42], "googlenet_bn": [6, 8]}
 
 
 def test_error() -> None:

@@ -4,18 +4,19 @@ there is room for the terms of their weights, which are twice as many."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from archdsl.engine.sides import sides
-from archdsl.engine.winograd import TAPS, TERMS, saving, sums
+from archdsl.engine.winograd import TAPS, TERMS, saving, sums, tiles
 from archdsl.network import Network
 from archdsl.ops.base import Shape
 from archdsl.passes._kernel import CONVOLUTIONS, Kernel, Step, computes, stage_of
 from archdsl.plan import plan
 
-THEIRS, OURS = 300_000, 100_000
-"""Bytes that torch keeps of each convolution that differs from the others, and an engine of each, beside weights. Measured as
-what processes with VGG-16, ResNet-50 and -152, GoogLeNet and Inception v3 hold more than their weights and tensors."""
+THEIRS, OURS, AROUND = 300_000, 100_000, 1_000_000
+"""Bytes beside weights that torch keeps of each convolution that differs from the others, an engine of each, and an engine of the
+two products around each that differs. Measured as what processes with VGG-16, ResNet-50 and -152, GoogLeNet and Inception v3 hold more than
+their weights and tensors."""
 
 
 def halved(network: Network, batch: int, gain: float, *, even: bool, room: int | None = None) -> dict[str, int]:
@@ -34,26 +35,56 @@ def halved(network: Network, batch: int, gain: float, *, even: bool, room: int |
             continue
         saved = saving(op, size, wanted, gain)
         if saved is not None:
-            more = 4 * op.kernel[0] * (TERMS - TAPS) * size[0] * op.channels
-            found.append((saved / more, more, step.stage.sources[0].name, sums(op, size[0])))
-    left = room if room is not None else as_torch(network, batch) if found else 0
-    taken = {}
-    for _, more, name, parts in sorted(found, key=lambda each: -each[0]):
-        if more <= left:
-            left -= more
-            taken[name] = parts
+            found.append(_Found(step.stage.sources[0].name, saved, sums(op, size[0]), op, size, wanted))
+    if not found:
+        return {}
+    live = plan(network, "f32").live * batch
+    left = as_torch(network, live) if room is None else room
+    taken: dict[str, int] = {}
+    around: set[tuple[Any, Any]] = set()
+    widest = live
+    for each in sorted(found, key=lambda each: -each.saved / (each.more + max(each.between * batch - live, 0))):
+        wider = max(each.between * batch, widest)
+        needed = each.more + wider - widest + (AROUND if (each.op, each.size) not in around else 0)
+        if needed <= left:
+            left, widest = left - needed, wider
+            taken[each.name] = each.parts
+            around.add((each.op, each.size))
     return taken
 
 
-def as_torch(network: Network, batch: int) -> int:
-    """Bytes that torch takes beyond what an engine of the network takes, at a guess on the safe side.
+class _Found(NamedTuple):
+    """A convolution that gains. saved: FLOPs; parts: its sums; size, wanted: C, H, W of what comes in and goes out."""
+
+    name: str
+    saved: float
+    parts: int
+    op: Any
+    size: Any
+    wanted: Any
+
+    @property
+    def more(self) -> int:
+        """Bytes of its terms beyond those of its weights."""
+        return 4 * self.op.kernel[0] * (TERMS - TAPS) * self.size[0] * self.wanted[0]
+
+    @property
+    def between(self) -> int:
+        """Bytes of an image's terms and their products, which are alive at once."""
+        rows = self.size[0] * self.size[1] + self.parts * self.wanted[0] * self.wanted[1]
+        return 4 * TERMS * tiles(self.wanted[2]) * rows
+
+
+def as_torch(network: Network, live: int) -> int:
+    """Bytes that torch takes beyond what an engine of the network takes, at a guess on the safe side. live: those of an
+    engine's tensors.
 
     Unfused, twice as many tensors are alive at once, and torch packs weights for each call. An engine's kernels are
     held one by one, where torch makes those that are alike once.
     """
     steps = [step for step in _steps(network) if step.stage.kind in CONVOLUTIONS]
     different = {(step.stage.op, step.inputs) for step in steps}
-    return max(plan(network, "f32").live * batch + THEIRS * len(different) - OURS * len(steps), 0)
+    return max(live + THEIRS * len(different) - OURS * len(steps), 0)
 
 
 def _steps(network: Network) -> Iterator[Step]:

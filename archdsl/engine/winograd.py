@@ -89,7 +89,7 @@ def saving(op: Any, size: Sequence[int], wanted: Sequence[int], gain: float) -> 
         return None
     channels, height, width = size
     filters, out_height, out_width = wanted
-    terms = TERMS * _tiles(out_width)
+    terms = TERMS * tiles(out_width)
     place = 2 * op.kernel[0] * channels * filters * out_height
     products = 2 * terms * (height * width * channels + out_height * out_width * filters)
     if out_height * terms < ROWS * TERMS:
@@ -114,7 +114,7 @@ def form(op: Any, parts: int, size: Sequence[int], out_width: int, left: int) ->
     """The products around a convolution, and how the one between them runs. left: columns of zeros before a row."""
     into, back = _products(size[2], out_width, left)
     flat = op.stride[0] == op.dilation[0] == 1 and size[0] * op.channels < SMALL
-    return Winograd(_tiles(out_width), parts, flat, into, back.repeat_interleave(parts, dim=1))
+    return Winograd(tiles(out_width), parts, flat, into, back.repeat_interleave(parts, dim=1))
 
 
 def combined(weight: torch.Tensor, parts: int) -> torch.Tensor:
@@ -146,7 +146,7 @@ def shared(bias: torch.Tensor, parts: int) -> torch.Tensor:
     return found.flatten().float()
 
 
-def _tiles(out_width: int) -> int:
+def tiles(out_width: int) -> int:
     """Of a row, the last of which may reach past it."""
     return -(-out_width // TILE)
 
@@ -154,10 +154,10 @@ def _tiles(out_width: int) -> int:
 @lru_cache(maxsize=64)
 def _products(width: int, out_width: int, left: int) -> tuple[torch.Tensor, torch.Tensor]:
     of_pixels, _, of_sums = _matrices()
-    tiles = _tiles(out_width)
-    into = torch.zeros(tiles, TERMS, left + tiles * TILE + TAPS + width, dtype=torch.float64)
-    back = torch.zeros(tiles * TILE, tiles, TERMS, dtype=torch.float64)
-    for tile in range(tiles):
+    count = tiles(out_width)
+    into = torch.zeros(count, TERMS, left + count * TILE + TAPS + width, dtype=torch.float64)
+    back = torch.zeros(count * TILE, count, TERMS, dtype=torch.float64)
+    for tile in range(count):
         first = tile * TILE
         into[tile, :, first : first + TERMS] = of_pixels
         back[first : first + TILE, tile] = of_sums
