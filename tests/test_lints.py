@@ -333,7 +333,7 @@ def test_every_safe_fix_is_applied_once_and_for_all():
 
 def test_fixes_of_damaged_specs_never_harm():
     applied = 0
-    for seed in range(150):
+    for seed in range(250):
         source = random.Random(seed)
         path = source.choice(SPECS)
         text = Source("<text>", mutated(path.read_text(encoding="utf-8"), source))

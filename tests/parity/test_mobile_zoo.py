@@ -135,7 +135,7 @@ BROKEN = {
     "another gate": ("mobilenet_v3_small", "gate=hsigmoid", "gate=sigmoid"),
     "an activation where the bottleneck is linear": ("mobilenet_v3_small", "(act=none)", "(act=nl)"),
     "no activation in the first stage": (
-        *("efficientnet_v2_s", "ghostnet_x1_0"),
+        "efficientnet_v2_s",
         "if t == 1 { conv3-c/s }",
         "if t == 1 { conv3-c/s(act=none) }",
     ),
