@@ -409,6 +409,8 @@ class _Builder:
 
     def input(self, children: list[_Child]) -> syntax.Input:
         word, shape = children
+        if len(shape.dims) not in (1, 3):  # a contract's are told once it is known what the step gives
+            self._wrong_rank(shape.dims, shape.span)
         return syntax.Input(shape=shape, span=self._span(word).cover(shape.span))
 
     def output(self, children: list[_Child]) -> syntax.Output:
@@ -530,10 +532,7 @@ class _Builder:
 
     def shape(self, children: list[_Child]) -> syntax.ShapeLiteral:
         dims = tuple(self._dim_of(child) for child in children)
-        span = dims[0].span.cover(dims[-1].span)
-        if len(dims) not in (1, 3) and not self._source.text[: span.start].rstrip().endswith("->"):
-            self._wrong_rank(dims, span)  # of a contract, once it is known what the step gives
-        return syntax.ShapeLiteral(dims=dims, span=span)
+        return syntax.ShapeLiteral(dims=dims, span=dims[0].span.cover(dims[-1].span))
 
     def _dim_of(self, child: _Child) -> syntax.Expr:
         if not isinstance(child, Token):

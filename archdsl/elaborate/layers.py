@@ -342,7 +342,7 @@ class Layers(Findings):
             hint = f"{hint}; `gap` averages over any size"
         if error.instead and error.argument in spans and _is_plain(span) and span.source is self.source:
             start = who.start if error.argument == "kernel" and who.start < span.start < who.stop else span.start
-            named = re.search(r"\w+\s*=\s*$", span.source.text[:start][-40:])
+            named = re.search(r"\w+\s*=\s*$", span.source.text[max(0, start - 40) : start])
             then = (named[0] if named else Span(span.source, start, span.start).text) + error.instead
             fix = Fix(span, error.instead, f"write `{then}`")
         elif error.before and who.source is self.source:
