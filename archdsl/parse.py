@@ -446,10 +446,9 @@ class _Builder:
                 min(body.span.start + 1, body.span.stop),
                 max(body.span.stop - 1, body.span.start),
             )
-            if inside.start <= inside.stop and not any(
-                error.code == "A013" and error.span and body.span.start <= error.span.start < body.span.stop
-                for error in self._soft
-            ):
+            # What stood in it may have been moved to the top, as the last of all that was.
+            moved = self._hoisted and body.span.start <= self._hoisted[-1].span.start < body.span.stop
+            if inside.start <= inside.stop and not moved:
                 self._empty("this { }", inside, "`{ identity }`")
         return syntax.Step(span=Span(self._source, start, stop), **parts)
 
