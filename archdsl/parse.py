@@ -508,19 +508,33 @@ class _Builder:
     def _without_grouping_commas(self, values: tuple[syntax.Argument, ...]) -> tuple[syntax.Argument, ...]:
         """`expect(params=2,506)`: an unnamed number straight behind a named one is the rest of it."""
         kept: list[syntax.Argument] = []
+        ends: list[int] = []  # of each, with the groups that follow it
+        number: re.Match[str] | None = None
         for argument in values:
-            span = kept[-1].value.span.cover(argument.span) if kept and kept[-1].name else argument.span
-            if argument.name is not None or not _GROUPED.fullmatch(span.text):
-                kept.append(argument)
+            stop = argument.span.stop
+            if argument.name is not None:
+                number = _GROUPED.match(self._source.text, argument.value.span.start)
+            elif number is not None and ends[-1] < stop <= number.end() and (number.end() - stop) % 4 == 0:
+                ends[-1] = stop
                 continue
-            text = span.text.replace(",", "_")
-            value = self._number(text, span)
-            if not re.match(r",[0-9]{3}(?![0-9])", self._source.text[span.stop : span.stop + 5]):
-                self._error("A009", "the digits of a number are grouped by _, not by a comma", span,
-                            label="not a number of the language", hint=f"write `{text}`",
-                            fix=Fix(span, text, f"write `{text}`"))  # fmt: skip
-            kept[-1] = replace(kept[-1], value=value, span=kept[-1].span.cover(span))
-        return tuple(kept)
+            else:
+                number = None
+            kept.append(argument)
+            ends.append(stop)
+        return tuple(self._with_groups(argument, stop) for argument, stop in zip(kept, ends, strict=True))
+
+    def _with_groups(self, argument: syntax.Argument, stop: int) -> syntax.Argument:
+        """An argument whose number goes on to `stop`."""
+        if stop == argument.span.stop:
+            return argument
+        span = self._between(argument.value.span.start, stop)
+        text = span.text.replace(",", "_")
+        value = self._number(text, span)
+        if not re.match(r",[0-9]{3}(?![0-9])", self._source.text[stop : stop + 5]):
+            self._error("A009", "the digits of a number are grouped by _, not by a comma", span,
+                        label="not a number of the language", hint=f"write `{text}`",
+                        fix=Fix(span, text, f"write `{text}`"))  # fmt: skip
+        return replace(argument, value=value, span=argument.span.cover(span))
 
     def argument(self, children: list[_Child]) -> syntax.Argument:
         value = children[-1]
