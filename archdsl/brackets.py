@@ -20,10 +20,12 @@ _TOKENS_AND_LINES = re.compile(
     r'"[^"\n]*"?|#[^\n]*|[()\[\]{}|;]|\n|(?<![A-Za-z0-9_@])'
     r"(?:use|block|arch|default|let|if|else|input|output|expect)(?![A-Za-z0-9_])"
 )
+_WORDS = re.compile(r'"[^"\n]*"?|#[^\n]*|\n|[^\s"#]+')
 _ARGUMENT = re.compile(r"[ \t\r]*(?:\n|#|[A-Za-z_]\w*[ \t]*=(?!=)|[0-9@(-]|[A-Za-z_][\w.]*[ \t]*[,)*/+%-])")
 _BLANKS = re.compile(r"[ \t]*")
+_SPACE = re.compile(r"\s*")
 _HEADER = re.compile(
-    r"^[ \t]*((?:arch|block)[ \t]+[A-Za-z_]\w*[ \t]*(?:\([^()\n]*\))?)[ \t\r]*$", re.MULTILINE
+    r"^[ \t]*((?:arch|block)[ \t]+[A-Za-z_]\w*[ \t]*+(?:\([^()\n]*\))?)[ \t\r]*$", re.MULTILINE
 )
 
 
@@ -199,18 +201,22 @@ class _Culprits:
         position = opened + 1
         last = position
         header = True
-        for match in re.finditer(r'"[^"\n]*"?|#[^\n]*|\n|[^\s"#]+', self.text[opened + 1 : before]):
+        following = 0  # where something stands again
+        for match in _WORDS.finditer(self.text, position, before):
             token = match.group()
             if token == "\n":
-                if one_line and not self._goes_on(opened, last, opened + 1 + match.end()):
+                if one_line and not self._goes_on(opened, last, match.end()):
                     return last
-                branches = re.match(r"\s*\|", self.text[opened + 1 + match.start() :])
-                if not one_line and header and last > position and not branches:
-                    # `residual { conv3-64`: something follows the brace on its line, so it was to end there.
-                    return last
-                header = header and branches is not None
+                if not one_line and header:
+                    if following <= match.start():
+                        following = _SPACE.match(self.text, match.start()).end()  # type: ignore[union-attr]
+                    branches = self.text.startswith("|", following)
+                    if last > position and not branches:
+                        # `residual { conv3-64`: something follows the brace on its line, so it was to end there.
+                        return last
+                    header = branches
             elif token[0] != "#":
-                last = opened + 1 + match.end()
+                last = match.end()
         return last
 
     def _goes_on(self, opened: int, last: int, line: int) -> bool:
