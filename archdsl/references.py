@@ -373,12 +373,16 @@ def _labels_in(statements: Iterable[syntax.Statement]) -> Iterator[tuple[str, Sp
     yield from found.items()
 
 
+_NAMED = re.compile(r"\b(?:as|let|block|arch)\s+([A-Za-z_]\w*)")
+_GIVEN = re.compile(r"(?<!\w)[^\WA-Za-z_]*+([A-Za-z_]\w*+)\s*+(?=[=,)])")
+
+
 def _words_of_broken_lines(module: Module) -> frozenset[str]:
     """Words that lines with a syntax error define or could have defined."""
-    words: set[str] = set()
-    for found in module.diagnostics:
-        if found.code.startswith("A0") and found.span is not None and found.fix is None:
-            line = found.span.source.line(found.span.line)
-            words.update(re.findall(r"\b(?:as|let|block|arch)\s+([A-Za-z_]\w*)", line))
-            words.update(re.findall(r"@?([A-Za-z_]\w*)\s*(?=[=,)])", line))
-    return frozenset(words)
+    broken = {
+        (found.span.source, found.span.line)
+        for found in module.diagnostics
+        if found.code.startswith("A0") and found.span is not None and found.fix is None
+    }
+    lines = [source.line(number) for source, number in broken]
+    return frozenset(word for line in lines for words in (_NAMED, _GIVEN) for word in words.findall(line))
