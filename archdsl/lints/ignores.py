@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ from archdsl.source import Source, Span
 
 _IGNORE = re.compile(r"#+[ \t]*archdsl[ \t]*:[ \t]*ignore\b[ \t]*(?:\[([^\]]*)\])?")
 _CODE = re.compile(r"[^,\s]+")
+_BETWEEN = re.compile(r"[\s,]*")
+_REST = re.compile(r"[^\n]*")
 
 
 class Ignore(NamedTuple):
@@ -84,7 +86,11 @@ def _ignores(module: Module) -> Iterator[Ignore]:
     if module.tree is None or "ignore" not in module.source.text:
         return
     source = module.source
-    own_lines = {c.span.line for c in module.tree.comments if _alone(source, c.span)}
+    below: dict[int, int] = {}  # of each line of its own, the step below it, and below others that may follow it
+    for comment in reversed(module.tree.comments):
+        if _alone(source, comment.span):
+            line = comment.span.line
+            below[line] = below.get(line + 1, line + 1)
     for comment in module.tree.comments:
         match = _IGNORE.match(comment.text)
         if match is None:
@@ -95,9 +101,8 @@ def _ignores(module: Module) -> Iterator[Ignore]:
             for word in _CODE.finditer(match[1]):
                 codes.append((word[0], Span(source, base + word.start(), base + word.end())))
         line = comment.span.line
-        while line in own_lines:  # the step below the comment, and below others that may follow it
-            line += 1
-        yield Ignore(Span(source, comment.span.start, comment.span.start + match.end()), tuple(codes), line)
+        span = Span(source, comment.span.start, comment.span.start + match.end())
+        yield Ignore(span, tuple(codes), below.get(line, line))
 
 
 def _alone(source: Source, span: Span) -> bool:
@@ -120,8 +125,10 @@ def _was_elaborated(module: Module, ignore: Ignore, starts: list[int]) -> bool:
     scope: tuple[int, int] = (0, len(module.source.text))
     statements = module.tree.statements
     while True:
+        at = bisect_right(statements, ignore.span.start, key=lambda statement: statement.span.start) - 1
+        around = _bodies(statements[at]) if at >= 0 else ()
         inner = next(
-            (part for part in _bodies(statements) if part.span.start <= ignore.span.start < part.span.stop),
+            (part for part in around if part.span.start <= ignore.span.start < part.span.stop),
             None,
         )
         if inner is None:
@@ -131,20 +138,19 @@ def _was_elaborated(module: Module, ignore: Ignore, starts: list[int]) -> bool:
     return at < len(starts) and starts[at] < scope[1]
 
 
-def _bodies(statements: Sequence[syntax.Statement]) -> Iterator[syntax.Sequence]:
-    """The bodies within statements, one level down."""
-    for statement in statements:
-        if isinstance(statement, syntax.Definition):
-            yield statement.body
-        elif isinstance(statement, syntax.If):
-            yield from (arm.body for arm in statement.arms)
-            if statement.otherwise is not None:
-                yield statement.otherwise
-        elif isinstance(statement, syntax.Step):
-            body = statement.body
-            yield from (
-                body.branches if isinstance(body, syntax.Branches) else (body,) if body is not None else ()
-            )
+def _bodies(statement: syntax.Statement) -> Iterator[syntax.Sequence]:
+    """The bodies within a statement, one level down."""
+    if isinstance(statement, syntax.Definition):
+        yield statement.body
+    elif isinstance(statement, syntax.If):
+        yield from (arm.body for arm in statement.arms)
+        if statement.otherwise is not None:
+            yield statement.otherwise
+    elif isinstance(statement, syntax.Step):
+        body = statement.body
+        yield from (
+            body.branches if isinstance(body, syntax.Branches) else (body,) if body is not None else ()
+        )
 
 
 def _unknown(code: str, span: Span, lints: Mapping[str, Any]) -> Diagnostic:
@@ -163,17 +169,21 @@ def _idle(ignore: Ignore, code: str, span: Span, alone: bool) -> Diagnostic:
     source, text = span.source, span.source.text
     fix = None
     if not alone:
-        before = re.search(r",\s*\Z", text[ignore.span.start : span.start])
-        after = re.match(r"[\s,]*", text[span.stop : ignore.span.stop])
-        start = span.start - len(before[0]) if before is not None else span.start
-        stop = span.stop if before is not None or after is None else span.stop + len(after[0])
+        start, stop = span.start, span.stop
+        while text[start - 1].isspace():
+            start -= 1
+        if text[start - 1] == ",":
+            start -= 1
+        else:
+            start, stop = span.start, _BETWEEN.match(text, stop, ignore.span.stop).end()  # type: ignore[union-attr]
         fix = Fix(Span(source, start, stop), "", f"leave {code} out")
-    elif text[ignore.span.stop :].split("\n", 1)[0].strip():
+    elif _REST.match(text, ignore.span.stop)[0].strip():  # type: ignore[index]
         fix = Fix(ignore.span, "#", f"leave {code} out")
     elif _alone(source, ignore.span):
         fix = without(Span(source, ignore.span.start, ignore.span.stop), "leave the comment out")
     else:
-        start = len(text[: ignore.span.start].rstrip(" \t"))
+        line = source.line_starts[ignore.span.line - 1]
+        start = line + len(text[line : ignore.span.start].rstrip(" \t"))
         fix = Fix(Span(source, start, ignore.span.stop), "", "leave the comment out")
     return _remark(span, f"nothing here draws {code}", "" if fix else "leave it out", fix)
 
