@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 
+from archdsl.engine.long_sums import LANES
+
 TILE, TAPS = 4, 3
 TERMS = TILE + TAPS - 1
 POINTS = (0.0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)
@@ -27,9 +29,6 @@ HALVED = "half of the multiplications: Winograd's, along rows"
 
 ROWS = 48
 """Tiles of an image below which a convolution waits for its weights, of which there are twice as many."""
-
-LANES = 16
-"""Channels that oneDNN's grouped convolutions take at once, channels last."""
 
 BEGIN, SHARE = 16_000_000, 0.6
 """What three operations in place of one cost, in FLOPs, and what share of a convolution's speed the products reach."""
