@@ -118,12 +118,8 @@ def _conv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
         return _in_rows(g, op, w, x, g.parts, before, after)
     sums = 1 if g.at_once else of_convolution(op, shape(x)[1], op.infer(shape(x)[1:])[1:])
     groups = sums if sums > 1 else shape(x)[1] if op.syntax == "dwconv" else op.groups
-    form = "cut" if sums > 1 else "weight"
-    if form not in w:
-        weight = _as_given(op, w)
-        w.pop("weight", None)
-        w[form] = g.kept.copy(cut(weight, sums) if sums > 1 else weight)
-    weight, dilation = w[form], list(op.dilation)
+    weight = _held(g, op, w, "cut" if sums > 1 else "weight", lambda given: cut(given, sums))
+    dilation = list(op.dilation)
     if weight.shape[2:] == (1, 1) and any(before + after):
         # It moves the stride of a 1x1 convolution to those before, and forgets that here there is padding between.
         weight = np.pad(weight, ((0, 0), (0, 0), (0, 1), (0, 1)))
@@ -142,6 +138,15 @@ def _conv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     return found
 
 
+def _held(g: Graph, op: Any, w: Weights, kind: str, made: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """The weight of a convolution in a form of its own; from here on the one it was given in is not held."""
+    if kind not in w:
+        weight = _as_given(op, w)
+        w.pop("weight", None)
+        w[kind] = g.kept.copy(made(weight))
+    return w[kind]
+
+
 def _as_given(op: Any, w: Weights) -> torch.Tensor:
     """The weight of a convolution, in whichever form it is held."""
     if "terms" in w:
@@ -152,16 +157,13 @@ def _as_given(op: Any, w: Weights) -> torch.Tensor:
 def _in_rows(
     g: Graph, op: Any, w: Weights, x: Any, parts: int, before: Sequence[int], after: Sequence[int]
 ) -> Any:
-    """See archdsl/engine/winograd.py. From here on the weights are held in this form only."""
+    """See archdsl/engine/winograd.py."""
     g.halved.add(g.layer)
-    if "terms" not in w:
-        weight = _as_given(op, w)
-        w.pop("weight", None)
-        w["terms"] = g.kept.copy(combined(weight, parts))
+    weight = _held(g, op, w, "terms", lambda given: combined(given, parts))
     filters, out_height, out_width = op.infer(shape(x)[1:])
     batch, channels, height, _ = shape(x)
     way = form(op, parts, shape(x)[1:], out_width, before[1])
-    weight = w["terms"].reshape(way.groups, filters, channels // parts, *way.kernel(op.kernel[0]))
+    weight = weight.reshape(way.groups, filters, channels // parts, *way.kernel(op.kernel[0]))
     terms = g("matmul", constant(way.into.numpy()[None]), g.rows(x), False, False)
     image = g("reshape", terms, numbers(batch, *way.sides(height), TERMS * channels), False)
     top, bottom, stride, dilation = way.window(op, before[0], after[0])
