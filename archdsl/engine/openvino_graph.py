@@ -87,7 +87,7 @@ def graph_of(
     came: of the images, which the outputs have too. channels_last: the images are
     N, H, W, C in memory. halved: see halved.py. Raises ArchError (A411) where the image itself is an output.
     """
-    graph = Graph(weights.disk, at_once=weights.at_once)
+    graph = Graph(weights.disk, halved, at_once=weights.at_once)
     layers: dict[str, tuple[tuple[str, ...], str]] = {}
     values: dict[int, Any] = {}
     ways: dict[int, list[Any]] = {}
@@ -103,7 +103,7 @@ def graph_of(
         if computes(node.op):
             shapes = [network.nodes[i].shape for i in node.inputs]
             kernel = node.op if isinstance(node.op, Kernel) else Kernel(trunk=(stage_of(node, shapes),))
-            ways[index] = _kernel(graph, kernel, weights, inputs, halved)
+            ways[index] = _kernel(graph, kernel, weights, inputs)
             values[index] = ways[index][0]
             layers[graph.layer] = kernel.weighted or (graph.layer,), kernel.pattern
         else:
@@ -138,30 +138,21 @@ def _image(graph: Graph, network: Network, batch: int, came: torch.dtype, last: 
     return image, value
 
 
-def _kernel(
-    graph: Graph, kernel: Kernel, weights: Weights, inputs: Sequence[Any], halved: Mapping[str, int]
-) -> list[Any]:
-    trunk = _chain(graph, kernel.trunk, weights, inputs[0], inputs, halved)
+def _kernel(graph: Graph, kernel: Kernel, weights: Weights, inputs: Sequence[Any]) -> list[Any]:
+    trunk = _chain(graph, kernel.trunk, weights, inputs[0], inputs)
     found = []
     for way in kernel.ways:
         stop = trunk.get_shape()[1] if way.stop is None else way.stop
-        found.append(_chain(graph, way.stages, weights, part(graph, trunk, 1, way.start, stop), inputs, halved))
+        found.append(_chain(graph, way.stages, weights, part(graph, trunk, 1, way.start, stop), inputs))
     return found
 
 
-def _chain(
-    graph: Graph,
-    stages: Sequence[Stage],
-    weights: Weights,
-    stream: Any,
-    inputs: Sequence[Any],
-    halved: Mapping[str, int],
-) -> Any:
+def _chain(graph: Graph, stages: Sequence[Stage], weights: Weights, stream: Any, inputs: Sequence[Any]) -> Any:
     for stage in stages:
         operands = [inputs[i] for i in stage.operands]
         if stage.side:
-            operands[0] = _chain(graph, stage.side, weights, operands[0], inputs, halved)
+            operands[0] = _chain(graph, stage.side, weights, operands[0], inputs)
         arguments = stage.arguments(stream, operands)
-        graph.parts = halved.get(stage.sources[0].name) if stage.sources else None
+        graph.parts = graph.wanted.get(stage.sources[0].name) if stage.sources else None
         stream = LAYERS[stage.kind](graph, stage.op, weights.of(stage), arguments)
     return stream

@@ -6,7 +6,7 @@ Tensors are N, C, H, W or N, F, as in the language; where they lie in memory is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -28,13 +28,13 @@ Layer = Callable[["Graph", Any, Weights, Sequence[Any]], Any]
 class Graph:
     """Makes operations, each named after the layer whose work it does: `conv1.conv`, then `conv1.conv/1`.
 
-    kept: where weights lie. parts: of the convolution that comes next, if it is to run with half of the multiplications,
-    as halved.py has it; halved: the layers that do. at_once: whether long sums stay whole. flat: of images, their rows, by
-    name.
+    kept: where weights lie. wanted: the convolutions that are to run with half of the multiplications, as halved.py has
+    them; parts: of the one that comes next; halved: the layers that do. at_once: whether long sums stay whole. flat: of
+    images, their rows, by name.
     """
 
-    def __init__(self, kept: OnDisk, *, at_once: bool) -> None:
-        self.kept, self.at_once = kept, at_once
+    def __init__(self, kept: OnDisk, wanted: Mapping[str, int], *, at_once: bool) -> None:
+        self.kept, self.wanted, self.at_once = kept, wanted, at_once
         self.layer = ""
         self.named: dict[str, int] = {}
         self.parts: int | None = None
