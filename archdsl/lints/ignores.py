@@ -86,7 +86,8 @@ def _ignores(module: Module) -> Iterator[Ignore]:
     if module.tree is None or "ignore" not in module.source.text:
         return
     source = module.source
-    below: dict[int, int] = {}  # of each line of its own, the step below it, and below others that may follow it
+    # Of each comment on a line of its own, the line of the step below it, and below others that may follow it.
+    below: dict[int, int] = {}
     for comment in reversed(module.tree.comments):
         if _alone(source, comment.span):
             line = comment.span.line
