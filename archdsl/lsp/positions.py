@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from itertools import accumulate
 
 from lsprotocol.types import Position, Range
 
 from archdsl.source import Span
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 class Lines:
@@ -25,14 +27,16 @@ class Lines:
     def __init__(self, text: str, unit: str) -> None:
         self.text, self.unit = text, unit
         self.starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
-        self.plain = text.isascii() or unit == "utf-32"
+        found = (match.start() for match in _NOT_ASCII.finditer(text))
+        self.wide = [at for at in found if self._more(text[at])]
+        self.more = [0, *accumulate(self._more(text[at]) for at in self.wide)]  # units of those before each
 
     def position(self, offset: int) -> Position:
         """The line and column of an offset."""
         offset = max(0, min(offset, len(self.text)))
         line = bisect_right(self.starts, offset) - 1
         start = self.starts[line]
-        return Position(line, self._units(self.text[start:offset]))
+        return Position(line, offset - start + self._more_before(offset) - self._more_before(start))
 
     def offset(self, position: Position) -> int:
         """The offset of a line and column; of one that the text does not have, the nearest before it."""
@@ -49,20 +53,23 @@ class Lines:
     def range_of(self, span: Span) -> Range:
         return self.range(span.start, span.stop)
 
-    def _units(self, text: str) -> int:
-        """How long a piece of a line is in the client's unit."""
-        if self.plain or text.isascii():
-            return len(text)
+    def _more(self, character: str) -> int:
+        """How many units of the client's a character is, beyond one."""
+        if self.unit == "utf-32":
+            return 0
         if self.unit == "utf-8":
-            return len(text.encode("utf-8", "surrogatepass"))
-        return len(text) + sum(character > "\uffff" for character in text)
+            return (character > "\x7f") + (character > "\u07ff") + (character > "\uffff")
+        return int(character > "\uffff")
+
+    def _more_before(self, offset: int) -> int:
+        return self.more[bisect_left(self.wide, offset)]
 
     def _characters(self, line: str, units: int) -> int:
         """How many characters of a line its first `units` units are; one that is cut in two is left out."""
-        if self.plain or line.isascii():
+        if not self.wide or line.isascii():
             return min(units, len(line))
         for index, character in enumerate(line):
-            units -= self._units(character)
+            units -= 1 + self._more(character)
             if units < 0:
                 return index
         return len(line)
