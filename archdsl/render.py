@@ -393,6 +393,22 @@ def _edited(fix: Fix) -> tuple[int, list[str], list[str]]:
     return first, before, after
 
 
+def _alike(one: str, other: str) -> int:
+    """How many characters two texts have in common at their start. A line may be a mebibyte: pieces are compared.
+
+    >>> _alike("relu; bn", "relu;bn"), _alike("relu", "relu; bn"), _alike("", "bn")
+    (5, 4, 0)
+    """
+    same, most = 0, min(len(one), len(other))
+    while same < most:
+        middle = (same + most + 1) // 2
+        if one[same:middle] == other[same:middle]:
+            same = middle
+        else:
+            most = middle - 1
+    return same
+
+
 def _fix_lines(fix: Fix, gutter: int, pen: _Pen) -> list[str]:
     first, before, after = _edited(fix)
 
@@ -402,12 +418,8 @@ def _fix_lines(fix: Fix, gutter: int, pen: _Pen) -> list[str]:
     out = [bar("|")]
     if len(before) == len(after) == 1:
         old, new = before[0], after[0]
-        start = 0
-        while start < min(len(old), len(new)) and old[start] == new[start]:
-            start += 1
-        kept = 0
-        while kept < min(len(old), len(new)) - start and old[-1 - kept] == new[-1 - kept]:
-            kept += 1
+        start = _alike(old, new)
+        kept = _alike(old[start:][::-1], new[start:][::-1])
         stop = len(new) - kept
         inserted = len(old) == start + kept
         view = _View(new, start)
