@@ -256,6 +256,38 @@ def test_channels_that_grow_make_every_cache_useless_and_still_end():
     print(f"{said['seconds']:.1f} s, {said['peak'] / 2**20:.0f} MiB")
 
 
+# ---- work that grows with the square of a text ----
+
+
+class Counted(str):
+    """A text that counts the characters that are cut out of it."""
+
+    cut = 0
+
+    def __getitem__(self, key):
+        piece = super().__getitem__(key)
+        self.cut += len(piece)
+        return piece
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("input 3x8x8\n" + "relu -> 3x8\n" * 2000, id="contracts of two dims"),
+        pytest.param("expect(params=1" + ",000" * 2000 + ")", id="groups of digits"),
+        pytest.param("relu {" + "\n" * 2000, id="lines in an open brace"),
+        pytest.param("relu(" + "a=1,\n" * 2000, id="lines in an open parenthesis"),
+        pytest.param("input 3x8; " * 2000, id="findings in one line"),
+        pytest.param("input 3x8x8\n" + "relu # archdsl: ignore[L102]\n" * 2000, id="ignores"),
+        pytest.param("input 3x8x8\nrelu # archdsl: ignore[" + "L102, " * 2000 + "]\n", id="codes of an ignore"),
+    ],
+)
+def test_a_finding_does_not_copy_the_text_around_it(text):
+    counted = Counted(text)
+    assert check(Source("<text>", counted)).diagnostics
+    assert counted.cut < 10 * len(text), "a text of its own length for each finding would be 1000 times"
+
+
 # ---- files ----
 
 

@@ -435,6 +435,16 @@ def test_slips_that_once_broke_the_diagnosis() -> None:
     check(RESNET.replace("s=1)", "s=1\ufeff"))
 
 
+def test_one_mistake_is_told_once() -> None:
+    _, found = parse(Source("x", "input 3x8x8; relu; expect(params=9" + ",000" * 9 + ")"))
+    assert [d.code for d in found] == ["A307", "A009"]
+    assert {d.span.text for d in found if d.span} == {"9" + ",000" * 9}
+    _, found = parse(Source("x", "input 3x8x8; relu \u2192 8x8"))
+    assert [d.code for d in found] == ["A011"]
+    _, found = parse(Source("x", "input 8x8; relu -> 8x8"))
+    assert [(d.code, d.span.start) for d in found if d.span] == [("A001", 6)]
+
+
 def test_at_most_twenty() -> None:
     assert len(errors("conv3-64x2\n" * 100)) == 20
     assert len(errors("relu }\n" * 100)) == 20
