@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -257,20 +258,23 @@ def test_what_would_run_untuned() -> None:
         assert "/" not in usual.name or int(usual.name.partition("/")[2]) == (engine.slices.images if engine.slices else 8)
 
 
-def test_who_is_far_behind_is_timed_no_more() -> None:
+def test_who_is_far_behind_is_timed_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = {"fast": 0, "slow": 0, "close": 0}
+    now = 0.0
 
     def engine(name: str, seconds: float) -> Any:
         def call(_: torch.Tensor) -> None:
+            nonlocal now
             calls[name] += 1
-            time.sleep(seconds)
+            now += seconds
 
         return call
 
-    engines = {"fast": engine("fast", 0.02), "slow": engine("slow", 0.04), "close": engine("close", 0.0201)}
+    monkeypatch.setattr(tuning, "time", SimpleNamespace(perf_counter=lambda: now, sleep=lambda _: None))
+    engines = {"fast": engine("fast", 1.0), "slow": engine("slow", 2.0), "close": engine("close", 1.01)}
     found = tuning._times(engines, torch.zeros(1), 5)
     assert calls == {"fast": 10, "slow": 4, "close": 10}
-    assert found["slow"] > found["fast"]
+    assert found == pytest.approx({"fast": 1.0, "slow": 2.0, "close": 1.01})
 
 
 def test_optimize_takes_what_was_measured() -> None:
