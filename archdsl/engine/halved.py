@@ -3,17 +3,16 @@ there is room for the terms of their weights, which are twice as many."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from archdsl.engine.sides import sides
 from archdsl.engine.winograd import TAPS, TERMS, saving, sums, tiles
 from archdsl.network import Network
-from archdsl.ops.base import Shape
-from archdsl.passes._kernel import CONVOLUTIONS, Kernel, Step, computes, stage_of
-from archdsl.plan import plan
+from archdsl.passes._kernel import CONVOLUTIONS, Step
+from archdsl.plan import Plan, plan
 
-THEIRS, OURS, AROUND = 300_000, 100_000, 1_000_000
+THEIRS, OURS, AROUND = 380_000, 100_000, 1_000_000
 """Bytes beside weights that torch keeps of each convolution that differs from the others, an engine of each, and an engine of the
 two products around each that differs. Measured as what processes with VGG-16, ResNet-50 and -152, GoogLeNet and Inception v3 hold more than
 their weights and tensors."""
@@ -26,20 +25,22 @@ def halved(network: Network, batch: int, gain: float, *, even: bool, room: int |
     to be the same. room: bytes for their terms beyond those of the weights; unless stated as many as torch's own way to
     run the network would take for other things.
     """
+    planned = plan(network, "f32")
     found = []
-    for step in _steps(network):
+    for step in _convolutions(planned):
+        if step.stage.kind != "conv":
+            continue
         op: Any = step.stage.op
         size: Any = step.inputs[0]
         wanted: Any = step.output
-        if step.stage.kind != "conv" or even and _uneven(op, size[1:]):
+        top, bottom, *_ = sides(op, size[1:])
+        if even and top != bottom:
             continue
         saved = saving(op, size, wanted, gain)
         if saved is not None:
             found.append(_Found(step.stage.sources[0].name, saved, sums(op, size[0]), op, size, wanted))
-    if not found:
-        return {}
-    live = plan(network, "f32").live * batch
-    left = as_torch(network, live) if room is None else room
+    live = planned.live * batch
+    left = as_torch(planned, live) if room is None else room
     taken: dict[str, int] = {}
     around: set[tuple[Any, Any]] = set()
     widest = live
@@ -75,28 +76,17 @@ class _Found(NamedTuple):
         return 4 * TERMS * tiles(self.wanted[2]) * rows
 
 
-def as_torch(network: Network, live: int) -> int:
+def as_torch(planned: Plan, live: int) -> int:
     """Bytes that torch takes beyond what an engine of the network takes, at a guess on the safe side. live: those of an
     engine's tensors.
 
-    Unfused, twice as many tensors are alive at once, and torch packs weights for each call. An engine's kernels are
+    Unfused, nearly twice as many tensors are alive at once, and torch packs weights for each call. An engine's kernels are
     held one by one, where torch makes those that are alike once.
     """
-    steps = [step for step in _steps(network) if step.stage.kind in CONVOLUTIONS]
+    steps = list(_convolutions(planned))
     different = {(step.stage.op, step.inputs) for step in steps}
-    return max(live + THEIRS * len(different) - OURS * len(steps), 0)
+    return max(live * 3 // 4 + THEIRS * len(different) - OURS * len(steps), 0)
 
 
-def _steps(network: Network) -> Iterator[Step]:
-    for index in network.evaluated[1:]:
-        node = network.nodes[index]
-        inputs: list[Shape] = [network.nodes[i].shape for i in node.inputs]
-        if isinstance(node.op, Kernel):
-            yield from node.op.steps(*inputs)[0]
-        elif computes(node.op):
-            yield Step(stage_of(node, inputs), tuple(inputs), node.shape)
-
-
-def _uneven(op: Any, size: Sequence[int]) -> bool:
-    top, bottom, _, _ = sides(op, size)
-    return top != bottom
+def _convolutions(planned: Plan) -> Iterator[Step]:
+    return (step for launch in planned.launches for step in launch.steps if step.stage.kind in CONVOLUTIONS)
