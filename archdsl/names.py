@@ -186,9 +186,12 @@ _PARTS = re.compile(r"([a-z]+?)(\d+(?:x\d+)?)?(?:_(\d{2,}))?(?:s(\d))?")
 
 
 def _parted(head: syntax.Name, module: Module) -> str | None:
-    """`conv3_64` and `maxpool3s2`, whose parts have other marks here; `bottleneck64`, whose number is an argument."""
+    """`conv3_64`, `conv3x3x64` and `maxpool3s2`, whose parts have other marks here; `bottleneck64`, whose number is an argument."""
     found = _PARTS.fullmatch(head.name.lower())
     follows = head.span.source.text[head.span.stop : head.span.stop + 1]
+    glued = re.fullmatch(r"([a-z]+)([0-9]+x[0-9]+)x([0-9]+)", head.name.lower())
+    if glued and glued[1] == "conv" and follows not in ("-", "("):
+        return f"conv{glued[2]}-{glued[3]}"
     if found is None:
         return None
     name, kernel, width, stride = found.groups()
