@@ -134,6 +134,8 @@ def _without_consequences(found: list[Diagnostic]) -> list[Diagnostic]:
     syntax_errors = [d for d in found if d.code.startswith("A0") and d.code != "A013"]
     if any(d.fix is None or d.code in ("A003", "A004") for d in syntax_errors):
         found = [d for d in found if not d.code.startswith("A2") and d.code != "A112"]
+    if any(d.label == "`{` is missing here" for d in syntax_errors):  # the names that a definition gives are not known
+        found = [d for d in found if d.code != "A106"]
     # What was mended is read otherwise than it is written.
     mended = [d.fix.span for d in syntax_errors if d.fix is not None]
     found = [

@@ -12,7 +12,7 @@ from archdsl import syntax
 from archdsl.calls_elsewhere import as_step
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.names import Target, argument_names, described, match_parameters, resolve, signature
-from archdsl.ops import LAYERS
+from archdsl.ops import LAYERS, carried
 from archdsl.ops.base import Op
 from archdsl.references import Names, References, replaced
 from archdsl.source import Span
@@ -50,7 +50,7 @@ class Arguments(References):
             given = self.replaced_arguments(layer, name, given, known, step)
             self.named_arguments(given, list(known), name, _listed(layer))
             if surplus:
-                fix = _by_place(name, layer, step, surplus) or _together(layer, positional)
+                fix = _said_by_name(layer, surplus) or _by_place(name, layer, step, surplus) or _together(layer, positional)
                 if set(layer.positional) >= set(layer.model_fields):
                     fix = fix or _removed(surplus[0], given)
                 self.surplus(name, layer.positional, surplus[0], _listed(layer), fix)
@@ -398,6 +398,22 @@ def _emptied(step: syntax.Step) -> Fix | None:
     stop = max(p.span.stop for p in (step.head, step.width, step.stride) if p is not None)
     span = Span(step.span.source, stop, end_of_arguments(step))
     return Fix(span, "", f"remove `{span.text}`")
+
+
+def _said_by_name(layer: type[Op], surplus: list[syntax.Argument]) -> Fix | None:
+    """`conv3-64(bn, relu)`, where norm and activation are meant."""
+    said = {}
+    for argument in surplus:
+        word = argument.value.span.text
+        field = next((field for field in layer.layers if word in carried(field)), None)
+        if field is None or field in said:
+            return None
+        said[field] = f"{field}={word}"
+    span = surplus[0].span.cover(surplus[-1].span)
+    if span.text.count(",") != len(surplus) - 1:
+        return None
+    text = ", ".join(said.values())
+    return Fix(span, text, f"write `{text}`")
 
 
 def _by_place(

@@ -105,6 +105,9 @@ _OF_CONVOLUTIONS = frozenset(
     "out_channels filters channels kernel_size kernel k stride strides padding pad p groups dilation dilation_rate bias "
     "use_bias activation".split()
 )
+_OF_DEPTHWISE = frozenset(
+    "filters kernel_size kernel k stride strides padding p depth_multiplier multiplier bias use_bias activation".split()
+)
 _OF_FULLY_CONNECTED = frozenset("out_features units channels bias use_bias activation".split())
 _OF_POOLS = frozenset("kernel_size pool_size kernel k stride strides padding p ceil_mode".split())
 """Arguments that say something here, the frameworks' and the language's own."""
@@ -123,6 +126,8 @@ def as_step(name: str, positional: Sequence[str], named: Mapping[str, str]) -> T
     positional, named = [_bare(text) for text in positional], {key: _bare(text) for key, text in named.items()}
     if kind in ("conv", "convtranspose"):
         return _convolution(name, kind, positional, named)
+    if kind in ("separableconv", "depthwiseconv"):
+        return _depthwise(name, kind, positional, named)
     if kind in ("linear", "dense", "fc"):
         return _fully_connected(kind, positional, named)
     if kind in ("maxpool", "avgpool", "maxpooling", "averagepooling"):
@@ -279,6 +284,25 @@ def _convolution(name: str, kind: str, positional: Sequence[str], named: Mapping
         if value is not None and value != "1":
             arguments.append(f"{here}={value}")
     return _step("conv" if kind == "conv" else "upconv", numbers, [*arguments, *_no_bias(given)], _activation(given))
+
+
+def _depthwise(name: str, kind: str, positional: Sequence[str], named: Mapping[str, str]) -> Translation | None:
+    """Keras's SeparableConv2D and DepthwiseConv2D."""
+    here = "sepconv" if kind.startswith("s") else "dwconv"
+    given = _carried(_OF_DEPTHWISE, _KERAS_CONV[here == "dwconv" :], positional, named)
+    if given is None:
+        return None
+    width, kernel = given.get("filters"), _window(_first(given, "kernel_size", "kernel", "k"))
+    stride = _window(_first(given, "stride", "strides"))
+    padding = _first(given, "padding", "p") or ("0" if "2D" in name else None)
+    if kernel is None or (here == "sepconv") != _simple(width):
+        return None
+    numbers = kernel + (f"-{width}" if width else "") + (f"/{stride}" if stride not in (None, "1") else "")
+    half = int(kernel) // 2 if kernel.isdigit() else None
+    arguments = [f"p={padding.lower()}"] if padding not in (None, str(half)) else []
+    times = _first(given, "depth_multiplier", "multiplier")
+    arguments += [f"multiplier={times}"] if times not in (None, "1") else []
+    return _step(here, numbers, [*arguments, *_no_bias(given)], _activation(given))
 
 
 def _fully_connected(kind: str, positional: Sequence[str], named: Mapping[str, str]) -> Translation | None:

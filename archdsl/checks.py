@@ -7,6 +7,7 @@ each add one concern: references, arguments, checks.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
@@ -14,11 +15,20 @@ from archdsl import syntax
 from archdsl.arguments import Arguments, end_of_arguments
 from archdsl.diagnostics import Diagnostic, Fix, Related, did_you_mean
 from archdsl.modules import Module
-from archdsl.names import Target, branches_of, names_in, parts_of, resolve, said_in_parentheses, signature
+from archdsl.names import (
+    Target,
+    branches_of,
+    is_a_layer,
+    names_in,
+    parts_of,
+    resolve,
+    said_in_parentheses,
+    signature,
+)
 from archdsl.ops import LAYERS
 from archdsl.references import Binding, Enough, Names, replaced, without_parentheses
 from archdsl.source import Span
-from archdsl.values import COPY
+from archdsl.values import COPY, FUNCTIONS
 from archdsl.words import argument_word, layer_word
 
 FIGURES = ("params", "macs", "buffers", "total", "flops")
@@ -50,6 +60,22 @@ def _is_called_merge(step: syntax.Step, target: Target) -> bool:
     """`concat(a, b)`"""
     bare = target.kind == "merge" and not (step.width or step.stride or step.body)
     return bare and any(argument.name is None for argument in step.arguments or ())
+
+
+def _index(step: syntax.Step, target: Target) -> str | None:
+    """`classes` of `fc[classes]`."""
+    if not target.has_width or step.width or step.stride or step.arguments or step.body is None:
+        return None
+    found = re.fullmatch(r"\[\s*([A-Za-z_]\w*)\s*\]", step.body.span.text)
+    return found[1] if found and found[1] not in LAYERS else None
+
+
+def _reads_as_a_step(value: syntax.Expr, names: Names) -> bool:
+    """`conv1-32`, which is read as arithmetic inside parentheses, or `relu`."""
+    found = re.match(r"([A-Za-z_]+)([0-9]+(?:x[0-9]+)?)?(?!\w)", value.span.text)
+    if found is None or found[0] in names.variables or names.sees(found[0]):
+        return False
+    return found[0] in LAYERS or found[2] is not None and found[1] in LAYERS
 
 
 def _without_its_at(step: syntax.Step, names: Names) -> Diagnostic | None:
@@ -250,7 +276,17 @@ class _Checker(Arguments):
             names.variables = {n: s for n, s in names.variables.items() if n != COPY or n in outside}
         else:
             self.one_step(step, names)
-        if step.contract is not None:
+        if step.contract is not None and is_a_layer(text := step.contract.span.text) and text not in names.variables:
+            before = step.span.source.text[: step.contract.span.start].rstrip().removesuffix("->").rstrip()
+            arrow = Span(step.span.source, len(before), step.contract.span.start)
+            self.report(
+                "A203",
+                f"`->` states a shape, and `{text}` is a step",
+                step.contract.span,
+                label="not a shape",
+                fix=Fix(arrow, "; ", "write `;` between two steps"),
+            )
+        elif step.contract is not None:
             if len(step.contract.dims) not in (1, 3):
                 count = len(step.contract.dims)
                 self.report(
@@ -278,8 +314,8 @@ class _Checker(Arguments):
             if target.kind == "block" and target.definition is not None and step.head is not None:
                 self.bound("definition", step.head.span, target.definition.name.span)
             if _is_called_merge(step, target):
-                self.called_merge(step, target, names)
-                self.loose_parts(step, names)
+                if not self.called_merge(step, target, names):
+                    self.loose_parts(step, names)
             else:
                 self.parts(step, target)
                 self.arguments(step, target, names)
@@ -293,7 +329,7 @@ class _Checker(Arguments):
             self.label(step.label, names, head=head)
 
     def step_body(self, step: syntax.Step, target: Target | Diagnostic, names: Names) -> None:
-        if step.body is None:
+        if step.body is None or isinstance(target, Target) and _index(step, target):
             return
         group = not isinstance(target, Diagnostic) and target.kind == "group"
         head = (
@@ -330,9 +366,10 @@ class _Checker(Arguments):
     def loose_parts(self, step: syntax.Step, names: Names) -> None:
         """Arguments of a head that is not known: their values can still be wrong."""
         for argument in step.arguments or ():
-            if isinstance(argument.value, syntax.Reference):
-                self.reference(argument.value, names)
-            else:
+            value = argument.value
+            if isinstance(value, syntax.Reference):
+                self.reference(value, names)
+            elif not isinstance(value, syntax.CallExpr) or value.function.name in FUNCTIONS:  # `Sequential(Conv2d(3, 16, 3))`
                 self.expression(argument.value, names, word=True)
 
     def parts(self, step: syntax.Step, target: Target) -> None:
@@ -343,8 +380,13 @@ class _Checker(Arguments):
             self.extra_width(step, target, what)
         for stride in (step.stride, step.repeat.stride if step.repeat else None):
             if stride is not None and not target.has_stride:
-                self.extra_stride(stride, target, what)
-        if target.kind in ("layer", "block", "tensor") and step.body is not None:
+                self.extra_stride(step, stride, target, what)
+        indexed = _index(step, target)
+        if indexed is not None and step.head is not None and step.body is not None:
+            text = f"-{indexed}"
+            self.report("A111", f"a width stands after a `-`, not in brackets: `{step.head.span.text}{text}`", step.body.span,
+                        label="not branches", fix=Fix(step.body.span, text, f"write `{step.head.span.text}{text}`"))  # fmt: skip
+        elif target.kind in ("layer", "block", "tensor") and step.body is not None:
             gap = Span(step.body.span.source, step.body.span.start, step.body.span.start)
             self.report(
                 "A111",
@@ -358,15 +400,19 @@ class _Checker(Arguments):
             self.merge_body(step, target)
         if target.kind == "combinator" and not isinstance(step.body, syntax.Sequence):
             name = step.head.name  # type: ignore[union-attr]
-            hint = f"write `{name} {{ ... }}`"
-            if isinstance(step.body, syntax.Branches) and name == "residual":
+            hint, unbraced = f"write `{name} {{ ... }}`", None
+            if isinstance(step.body, syntax.Branches) and len(step.body.branches) == 1:
+                span = step.body.span
+                unbraced = Fix(span, f"{{{span.text[1:-1]}}}", hint)
+            elif isinstance(step.body, syntax.Branches) and name == "residual":
                 hint = "write `residual { ... }`, which adds its own input, or `add [ a | b ]` to say both"
             self.report(
                 "A111",
                 f"`{name}` needs its steps in braces",
                 (step.body or step.head).span,  # type: ignore[union-attr]
-                label="branches, not steps in braces" if step.body else "no `{ ... }` follows",
+                label="not steps in braces" if unbraced else "branches, not steps in braces" if step.body else "no `{ ... }` follows",
                 hint=hint,
+                fix=unbraced,
             )
         if target.kind == "group" and not isinstance(step.body, syntax.Sequence):
             hint = "write concat, add, mul, mean or maximum before `[`"
@@ -404,7 +450,7 @@ class _Checker(Arguments):
             hint = "its channels are those that come in"
         self.report("A111", f"{what} has no width", width.span, label="a width", hint=hint, fix=fix)
 
-    def extra_stride(self, stride: syntax.Expr, target: Target, what: str) -> None:
+    def extra_stride(self, step: syntax.Step, stride: syntax.Expr, target: Target, what: str) -> None:
         hint, related = "", []
         before = Span(stride.span.source, stride.span.start - 1, stride.span.stop)
         fix = Fix(before, "", f"remove `{before.text}`") if before.text[:1] == "/" else None
@@ -414,6 +460,9 @@ class _Checker(Arguments):
             related = [Related(name.span, f"{signature(target.definition)} has no parameter `s`")]
         elif target.kind in ("merge", "combinator", "group"):
             hint = "give the stride to a step inside"
+        elif fix is not None and target.has_width and stride is step.stride and step.width is None and not step.arguments:
+            text = f"-{stride.span.text}"
+            fix = Fix(before, text, f"write `{step.head.name}{text}`")  # type: ignore[union-attr]
         self.report(
             "A111",
             f"{what} has no stride",
@@ -452,19 +501,29 @@ class _Checker(Arguments):
                 hint=f"add a second branch: `{name} [ ... | identity ]` merges with what comes in",
             )
 
-    def called_merge(self, step: syntax.Step, target: Target, names: Names) -> None:
-        """`concat(@a, b)`: the tensors are its branches here."""
+    def called_merge(self, step: syntax.Step, target: Target, names: Names) -> bool:
+        """`concat(@a, b)`: the tensors are its branches here. Gives whether what is in parentheses are steps."""
         name = step.head.name  # type: ignore[union-attr]
         values = [argument.value for argument in step.arguments or () if argument.name is None]
         if len(values) == 1 and isinstance(values[0], syntax.TupleExpr):
             values = list(values[0].items)
         labels = [getattr(value, "label", None) or getattr(value, "name", None) for value in values]
         exact = branches_of(target)
+        steps = len(values) >= 2 and all(_reads_as_a_step(value, names) for value in values)
+        if steps and (exact is None or len(values) == exact):
+            written = f"{name} [ {' | '.join(value.span.text for value in values)} ]"
+            hint = f"write `{written}`"
+            whole = Span(step.span.source, step.head.span.start, end_of_arguments(step))  # type: ignore[union-attr]
+            self.report("A111", f"`{name}` merges branches in square brackets", step.head.span,  # type: ignore[union-attr]
+                        label="no `[ a | b ]` follows", hint=hint, fix=Fix(whole, written, hint))  # fmt: skip
+            return True
+        if len(labels) == 1 and exact is None and labels[0] and names.sees(labels[0]):
+            labels, values = ["", *labels], [*values, *values]
         fits = len(labels) >= 2 if exact is None else len(labels) == exact
         hint, fix = f"write `{name} [ a | b ]`", None
-        if fits and all(labels):
-            written = f"{name} [ {' | '.join(f'@{label}' for label in labels)} ]"
-            unseen = [label for label in labels if label is not None and not names.sees(label)]
+        if fits and None not in labels:
+            written = f"{name} [ {' | '.join(f'@{label}' if label else 'identity' for label in labels)} ]"
+            unseen = [label for label in labels if label and not names.sees(label)]
             hint = f"write `{written}`" + (f", and label that step: `as {unseen[0]}`" if unseen else "")
             if not unseen and len(values) >= len(step.arguments or ()):
                 fix = Fix(Span(step.span.source, step.head.span.start, end_of_arguments(step)), written, hint)  # type: ignore[union-attr]
@@ -476,6 +535,7 @@ class _Checker(Arguments):
             hint=hint,
             fix=fix,
         )
+        return False
 
     statements: ClassVar[dict[type, Callable[..., None]]] = {
         syntax.Default: default,

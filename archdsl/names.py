@@ -129,6 +129,11 @@ def said_in_parentheses(layer: type[Op], number: str) -> str:
     return f"({number})"
 
 
+def is_a_layer(text: str) -> bool:
+    """Whether a text is the head of a layer's step: `maxpool`, `conv3`."""
+    return text in LAYERS or re.sub(r"[0-9]+(x[0-9]+)?$", "", text) in LAYERS
+
+
 def takes_branches(layer: type[Op]) -> bool:
     """Whether a layer is written over branches, `add [ a | b ]`."""
     return layer.arity != 1

@@ -73,6 +73,8 @@ MEANT = [
     ("3x3 conv, 64, bn, relu", "conv3-64; bn; relu"),
     ("3x3 conv, 64, 3x3 conv, 128", "conv3-64; conv3-128"),
     ("max pool", "maxpool"),
+    ("relu relu", "relu; relu"),
+    ("tanh, relu", "tanh; relu"),
     ("3x3 max pool, stride 2", "maxpool3/2"),
     ("Avg Pool / s1 Pool 7x7", "avgpool7/1"),
     ("2x2 average pool, stride 2", "avgpool2"),
@@ -82,6 +84,38 @@ MEANT = [
     ("Conv / s1 1x1x32x64", "conv1-64"),
     ("3x3 depthwise conv, stride 2", "dwconv3/2"),
     ("2x2 transposed conv, 64, stride 2", "upconv2-64/2"),
+    ("aux(0.1) { fc/10 }", "aux(0.1) { fc-10 }"),
+    ("aux(0.1) { fc[classes] }", "aux(0.1) { fc-classes }"),
+    ("conv3-32 -> relu", "conv3-32; relu"),
+    ("conv3-32 -> relu -> maxpool", "conv3-32; relu; maxpool"),
+    ("conv3-32 -> 32x32x32 -> maxpool", "conv3-32 -> 32x32x32; maxpool"),
+    ("conv3-32 -> conv3-64/2", "conv3-32; conv3-64/2"),
+    ("conv3-32 => relu => maxpool", "conv3-32; relu; maxpool"),
+    ("conv3-32 | bn | relu", "conv3-32; bn; relu"),
+    ("residual { conv3-32; conv3-32 } + relu", "residual { conv3-32; conv3-32 }; relu"),
+    ("3 x conv3-32/2", "conv3-32/2 x3"),
+    ("2x conv3-32", "conv3-32 x2"),
+    ("conv3-32 (x3)", "conv3-32 x3"),
+    ("basic(64) * 2", "basic(64) x2"),
+    ("(conv3-32; relu) x2", "{ conv3-32; relu } x2"),
+    ("(conv3-32\n relu)", "{ conv3-32\n relu }"),
+    ("- conv3-32", "conv3-32"),
+    ("* conv3-32 x2", "conv3-32 x2"),
+    ("concat(conv1-32, conv3-32(p=1))", "concat [ conv1-32 | conv3-32(p=1) ]"),
+    ("concat(conv1-32 | conv3-32; relu)", "concat [ conv1-32 | conv3-32; relu ]"),
+    ("residual(conv3-32; conv3-32)", "residual { conv3-32; conv3-32 }"),
+    ("concat(relu, tanh)", "concat [ relu | tanh ]"),
+    ("conv3-8 as e1; conv3-8; concat(e1)", "conv3-8 as e1; conv3-8; concat [ identity | @e1 ]"),
+    ("residual [ conv3-32; conv3-32 ]", "residual { conv3-32; conv3-32 }"),
+    ("conv3-32(bn, relu)", "conv3-32(norm=bn, act=relu)"),
+    ("conv3-32(relu)", "conv3-32(act=relu)"),
+    ("conv3-32-s2", "conv3-32/2"),
+    ("pointwise-128", "conv1-128"),
+    ("dw3x3", "dwconv3x3"),
+    ("depthwise_conv(3, stride=2)", "dwconv3/2"),
+    ("SeparableConv2D(128, 3, padding='same')", "sepconv3-128(p=same)"),
+    ("DepthwiseConv2D(3, strides=2, depth_multiplier=2)", "dwconv3/2(p=0, multiplier=2)"),
+    ("conv3-32(act=relu) + bn + relu", "conv3-32(act=relu); bn; relu"),
     ("concat [ 1x1 conv 64, 3x3 conv 128 ]", "concat [ conv1-64 | conv3-128 ]"),
     ("64 3x3 conv, stride 2", "conv3-64/2"),
     ("3x3 conv, 64", "conv3-64"),
@@ -144,6 +178,18 @@ def test_words_of_the_language(text: str, meant: str) -> None:
         ("7x7/2", "write `conv7-64/2`, with its own width"),
         ("[1x1 conv; 3x3 conv] x 6", "write `{ conv1-64; conv3-64 } x6`, with its own widths"),
         ("conv 3x3, 64, 128", "write both: `conv3x3-64`"),
+        ("conv3-64-2", "write `conv3-64/2` for a stride, `conv3-(64-2)` for a difference"),
+        ("conv-bn-relu", "write `conv3-64(norm=bn, act=relu)`, or `conv3-64; bn; relu`"),
+        ("conv64/2", "write the width after it: `conv3-64`"),
+        ("x = input", "remove it; `residual { ... }` adds what comes in"),
+        ("x = input(3, 32, 32)", "remove it; `residual { ... }` adds what comes in"),
+        ("x = conv(x, 64, 3)", "write the layer alone"),
+        ("x + y", "write `add [ x | y ]`"),
+        ("2 x { conv3-32; relu }", "write `{ ... } x2`"),
+        ("(conv3-32, relu) x2", "write `{ ... }`"),
+        ("parallel [ conv1-64 | conv3-32 ]", "write `concat [ a | b ]`, or add, mul, mean or maximum"),
+        ("Sequential(Conv2d(3, 16, 3), ReLU(), MaxPool2d(2))", "write the layers alone, one after another"),
+        ("def tiny(classes=10):", "write a network, `arch net { ... }`"),
         ("conv3-64, 3", "write `;` between two steps"),
         ("conv3-64 frobnicate=3", "put `;` between two steps"),
         ("conv3-64-relu x2", "write `conv3-64; relu`"),
@@ -155,6 +201,23 @@ def test_what_may_mean_several_things_is_left_to_its_author(typed: str, said: st
     (found,) = errors(text)
     assert said in found.hint and found.fix is None
     assert fixed(Source("net.arch", text), check).applied == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "arch net(relu=32) {\n input 3x9x9; conv3-relu -> relux9x9; fc-relu -> relu\n}",
+        "arch net {\n input 3x9x9; let relu = 4; conv1-relu -> relux_x_; fc-10 -> 10\n}",
+    ],
+)
+def test_a_shape_may_be_called_as_a_layer_is(text: str) -> None:
+    assert errors(text) == []
+
+
+def test_a_body_that_is_missing_is_told_once() -> None:
+    """What it would have given names to is no other mistake."""
+    (found,) = errors("arch net(classes=10)\n input 3x9x9\n fc-classes\n")
+    assert found.label == "`{` is missing here"
 
 
 @pytest.mark.parametrize(("typed", "meant"), MEANT)

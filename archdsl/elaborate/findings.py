@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,6 +14,8 @@ from archdsl.ops.base import LIMIT
 from archdsl.source import Source, Span
 from archdsl.values import Scope, UnknownIncoming, Value, ValueProblem, evaluate, shown, whole
 from archdsl.words import VALUE_WORDS
+
+_LARGEST_KERNEL = 15  # a larger number is no kernel that anybody writes
 
 
 class Findings:
@@ -88,11 +91,13 @@ class Findings:
         span = spans.get(name, who)
         title = getattr(layer, "syntax", layer.__name__.removesuffix("Options").lower())
         if item["type"] == "missing":
+            glued = re.fullmatch(r"conv([0-9]{2,})", who.text)
+            named = f"conv3-{glued[1]}" if glued and int(glued[1]) > _LARGEST_KERNEL else f"{who.text}-64"
             message, label, hint = {
                 "channels": (
                     "a width",
                     "how many channels come out?",
-                    f"write the width after it: `{who.text}-64`",
+                    f"write the width after it: `{named}`",
                 ),
                 "kernel": (
                     "a kernel",

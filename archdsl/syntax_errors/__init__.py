@@ -13,6 +13,17 @@ from archdsl.diagnostics import Diagnostic
 from archdsl.source import Source
 from archdsl.syntax_errors.arithmetic import bare_arithmetic
 from archdsl.syntax_errors.characters import comment_of_another_language, foreign_character, string
+from archdsl.syntax_errors.joined import (
+    body_in_parentheses,
+    grouped_by_parentheses,
+    listed,
+    name_of_the_input,
+    repeat_by_a_product,
+    repeat_in_front,
+    repeat_in_parentheses,
+    steps_joined,
+    tensors_in_arithmetic,
+)
 from archdsl.syntax_errors.keywords import misspelt_keyword
 from archdsl.syntax_errors.labels import label_elsewhere
 from archdsl.syntax_errors.loose import loose_arguments
@@ -55,7 +66,10 @@ _SLIPS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     comment_of_another_language,
     misspelt_keyword,
     row_of_a_table,
+    body_in_parentheses,
+    repeat_in_parentheses,
     loose_shape,
+    name_of_the_input,
     label_elsewhere,
     foreign_character,
     dangling_repeat,
@@ -67,6 +81,12 @@ _SLIPS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     second_comparison,
     name_that_is_reserved,
     bare_arithmetic,
+    repeat_in_front,
+    repeat_by_a_product,
+    grouped_by_parentheses,
+    listed,
+    steps_joined,
+    tensors_in_arithmetic,
     missing_parameters,
     missing_body,
     nothing_follows,

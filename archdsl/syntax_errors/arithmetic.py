@@ -50,6 +50,14 @@ def bare_arithmetic(place: Place) -> Diagnostic | None:
         return other
     span = place.span(first, last)
     text = re.sub(r"\s", "", span.text)
+    strided = re.fullmatch(r"(\w+)-(s?)([1-9])", text)
+    meant = strided and (not _is_given_a_value(place, f"s{strided[3]}") if strided[2] else strided[1].isdigit())
+    if strided and meant and kind == "width":
+        head = place.source.text[place.words[place.first].start : span.start]
+        better = f"{strided[1]}/{strided[3]}"
+        hint = f"write `{head}{better}` for a stride" + ("" if strided[2] else f", `{head}({text})` for a difference")
+        return error("A007", "a `-` announces a width, and a `/` the stride", span, "a second `-`", hint,
+                     write(span, better) if strided[2] else None)  # fmt: skip
     head = place.source.text[place.words[place.first].start : place.words[sign].stop]
     repeat = re.fullmatch(r"(\w+) +\* *([0-9]+)", span.text)
     if repeat and last == len(place.words) - 1:
@@ -87,6 +95,10 @@ def _layers_behind(place: Place, sign: int, last: int) -> Diagnostic | None:
         return None
     if any(name not in LAYERS or _is_given_a_value(place, name) for name in names):
         return None
+    if place.word(sign + 1) in LAYERS and not _is_given_a_value(place, place.word(sign + 1)):
+        span = place.span(place.first, last)
+        return error("A001", "what follows a convolution is named in its parentheses, or a step of its own", span,
+                     "not a width", "write `conv3-64(norm=bn, act=relu)`, or `conv3-64; bn; relu`")  # fmt: skip
     span = place.span(place.index, last)
     behind = place.word(last + 1) not in ("", ";", "}", "]", "|")
     fix = None if behind else write(span, "".join(f"; {name}" for name in names))
@@ -96,7 +108,8 @@ def _layers_behind(place: Place, sign: int, last: int) -> Diagnostic | None:
 
 
 def _is_given_a_value(place: Place, name: str) -> bool:
-    return bool(re.search(rf"\blet\s+{name}\b|[(,]\s*{name}\s*[=,)]", place.source.text))
+    text = place.source.text
+    return bool(re.search(rf"\blet\s+{name}\b|\b(?:arch|block)\s+\w+\s*\([^{{}}]*\b{name}\b", text))
 
 
 def _sign_before(place: Place) -> int | None:

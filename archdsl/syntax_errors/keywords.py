@@ -7,6 +7,7 @@ import re
 from archdsl.diagnostics import Diagnostic, did_you_mean
 from archdsl.syntax_errors.loose import layer_called
 from archdsl.syntax_errors.place import Place, error, write
+from archdsl.syntax_errors.python import PYTHON
 
 _FOLLOWED_BY = {
     "arch": r"[A-Za-z_]\w*\s*(\([^{}]*\)\s*)?\{",
@@ -36,7 +37,7 @@ _ELSEWHERE = {
 def misspelt_keyword(place: Place) -> Diagnostic | None:
     """`Arch net {`, `model net {`, `ouput @c1`"""
     word = place.word(place.first)
-    if place.index != place.first + 1 or not word.isidentifier() or word in _FOLLOWED_BY or layer_called(word):
+    if place.index != place.first + 1 or not word.isidentifier() or word in {*_FOLLOWED_BY, *PYTHON} or layer_called(word):
         return None
     rest = place.source.text[place.words[place.first].stop :].lstrip(" \t")
     fitting = [key for key, follows in _FOLLOWED_BY.items() if re.match(follows, rest)]

@@ -37,6 +37,10 @@ def _before(place: Place) -> Diagnostic | None:
     ):
         return None
     last = place.end_of_step(place.index + 1)
+    if place.text == "=" and name in (word.text for word in place.words[place.index + 2 : last + 1]):
+        return error("A001", "steps are listed without their tensors: each goes on from the one before",
+                     place.span(place.first, place.index), "not part of a step",
+                     "write the layer alone, as in `conv3-64`, and `as name` after it where it is used again")  # fmt: skip
     text = f"{place.span(place.index + 1, last).text} as {name}"
     if "{" in text or "[" in text:  # it may go on in other lines
         return error("A001", "a label stands after its step", place.span(place.first, place.index), "before the step",

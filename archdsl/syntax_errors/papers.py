@@ -47,6 +47,8 @@ def _said(place: Place, first: int, last: int, text: str) -> Diagnostic | None:
     rows = _rows(text)
     if rows is None or re.fullmatch(r"[A-Za-z_]+[0-9x]* +[0-9]+(x[0-9]+)?", text):  # `fc 10`: told of elsewhere
         return None
+    if all(word in LAYERS for word in re.split(r"[\s,]+", text)):  # `relu bn`, `conv, relu`
+        return None
     steps = [_step(row) for row in rows]
     if not all(steps) or not text[0].isdigit() and any(row.lacks for row in rows):
         return None
@@ -158,7 +160,7 @@ def _part(part: list[re.Match[str]], rows: list[_Row]) -> bool:
             row.padding, at = following["number"], at + 2
         elif found := _name(part, at):
             name, count = found
-            if row.name == name and not piece["digits"]:
+            if row.name == name == "dwconv" and not piece["digits"]:  # `3x3x32 dw`
                 at += count
                 continue
             if row.name is not None:

@@ -11,7 +11,7 @@ from archdsl.source import Span
 from archdsl.syntax_errors.place import Place, error, write
 from archdsl.words import absent, layer_word, plain_name
 
-_PYTHON = frozenset("for def class import from return while with lambda elif print".split())
+PYTHON = frozenset("for def class import from return while with lambda elif print".split())
 
 _METHOD = re.compile(r"\w+\s*=\s*(?!in\b)[A-Za-z_]\w*(?:\.\w+)+\s*\(")
 """`x = self.conv1(x)`"""
@@ -23,7 +23,7 @@ def python(place: Place) -> Diagnostic | None:
     if place.in_parentheses():
         return None
     if (
-        first in _PYTHON
+        first in PYTHON
         and place.index > place.first
         and (place.text == ":" or place.text[:1].isidentifier())
     ):
@@ -31,7 +31,7 @@ def python(place: Place) -> Diagnostic | None:
         hint = {
             "for": "write what repeats once: `conv3-64 x3`, or `{ ... } x3`",
             "while": "write what repeats once: `conv3-64 x3`, or `{ ... } x3`",
-            "def": "write a block: `block f(k) { ... }`",
+            "def": "write a network, `arch net { ... }`, or a part of it, `block f(k) { ... }`",
             "class": "write an arch: `arch net { ... }`",
             "import": 'write `use "path.arch"`',
             "from": 'write `use "path.arch"`',

@@ -13,7 +13,7 @@ from archdsl.syntax_errors.loose import layer_called
 from archdsl.syntax_errors.place import COPIES, RESERVED, Place, error, write
 from archdsl.words import layer_word
 
-_MERGES = ("concat", "add", "mul", "mean", "maximum")
+MERGES = ("concat", "add", "mul", "mean", "maximum")
 
 
 def comma_between_steps(place: Place) -> Diagnostic | None:
@@ -46,8 +46,8 @@ def _comma_in_a_number(place: Place) -> Diagnostic | None:
 
 def _comma_between_branches(place: Place) -> Diagnostic | None:
     """`concat [ conv3-64, conv1-32 ]`"""
-    opened = _innermost(place)
-    inside = _inside(place, opened)
+    opened = innermost(place)
+    inside = inside_of(place, opened)
     if inside is None or place.source.text[opened] != "[":
         return None
     if place.word(place.index + 1) and not starts_a_step(place, place.index + 1):
@@ -63,7 +63,7 @@ def _comma_between_branches(place: Place) -> Diagnostic | None:
                  "write `|`", Fix(span, " |" + "".join(f"{piece} |" for piece in pieces), "write `|`"))  # fmt: skip
 
 
-def _innermost(place: Place) -> int:
+def innermost(place: Place) -> int:
     """Where the bracket that the word at fault stands in was opened; -1 where none is."""
     stack = [-1]
     for match in re.finditer(r'"[^"\n]*"|#[^\n]*|[()\[\]{}]', place.source.text[: place.span().start]):
@@ -74,7 +74,7 @@ def _innermost(place: Place) -> int:
     return stack[-1]
 
 
-def _inside(place: Place, opened: int) -> Span | None:
+def inside_of(place: Place, opened: int) -> Span | None:
     """What stands between a bracket and its partner, if no comment does."""
     if opened < 0:
         return None
@@ -207,7 +207,7 @@ def two_steps(place: Place) -> Diagnostic | None:
 
 def _references_to_merge(place: Place) -> Diagnostic | None:
     """`add @c1`"""
-    if place.before not in _MERGES or place.index != place.first + 1 or not place.text.startswith("@"):
+    if place.before not in MERGES or place.index != place.first + 1 or not place.text.startswith("@"):
         return None
     last = place.index
     while place.word(last + 1) == "," and place.word(last + 2).startswith("@"):
@@ -267,10 +267,10 @@ def branches_without_merge(place: Place) -> Diagnostic | None:
 
 def _branches_in_braces(place: Place) -> Diagnostic | None:
     """`concat { a | b }`"""
-    opened = _innermost(place)
-    inside = _inside(place, opened)
+    opened = innermost(place)
+    inside = inside_of(place, opened)
     merge = re.search(r"([A-Za-z_]\w*)\s*$", place.source.text[: max(opened, 0)])
-    if inside is None or place.source.text[opened] != "{" or merge is None or merge[1] not in _MERGES:
+    if inside is None or place.source.text[opened] != "{" or merge is None or merge[1] not in MERGES:
         return None
     span = Span(place.source, opened, inside.stop + 1)
     return error("A001", f"`{merge[1]}` merges branches in square brackets", span, "not in [ ]",
