@@ -28,7 +28,7 @@ from archdsl.names import (
 from archdsl.ops import LAYERS
 from archdsl.references import Binding, Enough, Names, replaced, without_parentheses
 from archdsl.source import Span
-from archdsl.values import COPY, FUNCTIONS
+from archdsl.values import COPY, function_called
 from archdsl.words import argument_word, layer_word
 
 FIGURES = ("params", "macs", "buffers", "total", "flops")
@@ -369,7 +369,7 @@ class _Checker(Arguments):
             value = argument.value
             if isinstance(value, syntax.Reference):
                 self.reference(value, names)
-            elif not isinstance(value, syntax.CallExpr) or value.function.name in FUNCTIONS:  # `Sequential(Conv2d(3, 16, 3))`
+            elif not isinstance(value, syntax.CallExpr) or function_called(value.function.name):  # `Sequential(Conv2d(3, 16, 3))`
                 self.expression(argument.value, names, word=True)
 
     def parts(self, step: syntax.Step, target: Target) -> None:

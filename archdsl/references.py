@@ -12,7 +12,7 @@ from archdsl.modules import Module
 from archdsl.ops import LAYERS, carried
 from archdsl.ops.base import Op
 from archdsl.source import Span
-from archdsl.values import CONSTANTS, COPY, FUNCTIONS
+from archdsl.values import CONSTANTS, COPY, FUNCTIONS, function_called, rounded_to
 from archdsl.words import FUNCTION_WORDS, PYTHON_VALUES, VALUE_WORDS, absent, layer_word, refused_label
 
 UNREAD = ("A114", "A115", "A306")
@@ -285,21 +285,24 @@ class References:
 
     def call(self, expr: syntax.CallExpr, names: Names, word: bool) -> None:
         name = expr.function.name
-        if name in FUNCTIONS:
+        if function_called(name) is not None:
             for argument in expr.arguments:
                 self.expression(argument.value, names)
             return
         if name in LAYERS and word:
             self.layer_arguments(LAYERS[name], name, expr.arguments, names, None)
             return
-        near = FUNCTION_WORDS.get(name.lower()) or did_you_mean(name, [*FUNCTIONS, *(LAYERS if word else ())])
+        rounded = rounded_to(name, expr)
+        if rounded is not None and expr.span.text.startswith("("):  # those of a width are part of it
+            rounded = f"({rounded})"
+        near = FUNCTION_WORDS.get(name.lower().lstrip("_")) or did_you_mean(name, [*FUNCTIONS, *(LAYERS if word else ())])
         self.report(
             "A106",
             f"there is no function called `{name}`",
             expr.function.span,
             label="not a function",
-            hint=f"did you mean `{near}`?" if near else f"the functions are {', '.join(FUNCTIONS)}",
-            fix=replaced(expr.function.span, near),
+            hint=f"write `{rounded}`" if rounded else f"did you mean `{near}`?" if near else f"the functions are {', '.join(FUNCTIONS)}",
+            fix=replaced(expr.span, rounded, f"write `{rounded}`") if rounded else replaced(expr.function.span, near),
         )
 
     def argument_value(

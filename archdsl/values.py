@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from archdsl import syntax
@@ -51,10 +53,15 @@ class ValueProblem(Exception):
         self.code, self.message, self.span, self.hint, self.replacement = code, message, span, hint, replacement
 
 
-def round8(x: float) -> int:
-    """The nearest multiple of 8 that is not under 90 % of x: MobileNet's rule, as timm and Keras have it."""
-    rounded = max(8, int(x + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * x else rounded
+def round_to(divisor: int, x: float) -> int:
+    """The nearest multiple of a number, at least one of it, that is not under 90 % of x: MobileNet's rule, as timm,
+    torchvision and Keras have it (`make_divisible`).
+
+    >>> round_to(8, 33 * 0.75), round_to(4, 18), round_to(8, 11)
+    (24, 20, 16)
+    """
+    rounded = max(divisor, int(x + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * x else rounded
 
 
 def _round(x: float) -> int:
@@ -63,14 +70,22 @@ def _round(x: float) -> int:
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
-    "round8": (round8, 1, 1),
+    "round8": (partial(round_to, 8), 1, 1),
     "ceil": (math.ceil, 1, 1),
     "floor": (math.floor, 1, 1),
     "round": (_round, 1, 1),
     "min": (min, 2, 64),
     "max": (max, 2, 64),
 }
-"""Name to function, fewest and most arguments."""
+"""Name to function, fewest and most arguments. As round8 are round4, round16 and the others: see `function_called`."""
+
+_ROUND_TO = re.compile(r"round([1-9][0-9]{0,3})")
+
+
+def function_called(name: str) -> tuple[Callable[..., Any], int, int] | None:
+    """The function of a name: one of FUNCTIONS, or `round` and the number to whose multiples it rounds."""
+    divisor = _ROUND_TO.fullmatch(name)
+    return (partial(round_to, int(divisor[1])), 1, 1) if divisor else FUNCTIONS.get(name)
 
 
 class Scope(NamedTuple):
@@ -251,11 +266,12 @@ def _limited(value: Any, span: Span) -> Any:
 
 def _call(expr: syntax.CallExpr, scope: Scope) -> Value:
     name = expr.function.name
-    if name not in FUNCTIONS:
+    found = function_called(name)
+    if found is None:
         positional = tuple(evaluate(a.value, scope) for a in expr.arguments if a.name is None)
         named = tuple((a.name.name, evaluate(a.value, scope)) for a in expr.arguments if a.name is not None)
         return LayerCall(name, positional, named)
-    function, fewest, most = FUNCTIONS[name]
+    function, fewest, most = found
     for argument in expr.arguments:
         if argument.name is not None:
             hint = f"write the value alone: {name}({argument.value.span.text})"
@@ -263,6 +279,9 @@ def _call(expr: syntax.CallExpr, scope: Scope) -> Value:
     if not fewest <= len(expr.arguments) <= most:
         wanted = "one argument" if most == 1 else "two arguments or more"
         hint = f"write {name}(x)" if most == 1 else f"write {name}(a, b)"
+        rounded = rounded_to(name, expr)
+        if rounded is not None:
+            hint = f"to the nearest multiple of {rounded.partition('(')[0][5:]}: `{rounded}`"
         raise ValueProblem("A110", f"`{name}` takes {wanted}, not {len(expr.arguments)}", expr.span, hint)
     values = [number(argument.value, scope) for argument in expr.arguments]
     try:
@@ -272,6 +291,16 @@ def _call(expr: syntax.CallExpr, scope: Scope) -> Value:
         raise ValueProblem("A206", message, expr.span, "give the input numbers: `input 3x224x224`") from None
     except (OverflowError, ValueError):
         raise ValueProblem("A307", "this number is too large", expr.span, _LARGEST_HINT) from None
+
+
+def rounded_to(name: str, expr: syntax.CallExpr) -> str | None:
+    """`make_divisible(x, 4)` or `round(x, 4)` as it is written here: `round4(x)`."""
+    values = [argument.value for argument in expr.arguments]
+    name = name.lower().strip("_")
+    if name not in ("make_divisible", "round") and _ROUND_TO.fullmatch(name) is None or len(values) != 2:
+        return None
+    divisor = values[1].span.text
+    return f"round{divisor}({values[0].span.text})" if _ROUND_TO.fullmatch(f"round{divisor}") else None
 
 
 def _tuple(expr: syntax.TupleExpr, scope: Scope) -> Value:
@@ -305,7 +334,7 @@ def whole(expr: syntax.Expr, scope: Scope, what: str) -> Any:
         if not value.is_integer():
             inner = expr.span.text
             inner = inner[1:-1] if inner.startswith("(") and inner.endswith(")") else inner
-            hint = f"round it: round({inner}) is {_round(value)}, round8({inner}) is {round8(value)}; there are floor and ceil too"
+            hint = f"round it: round({inner}) is {_round(value)}, round8({inner}) is {round_to(8, value)}; there are floor and ceil too"
             text = f"(round({inner}))" if what == "a width" else None
             raise ValueProblem("A116", f"{what} must be a whole number, and this is {value:g}", expr.span, hint, text)
         return int(value)

@@ -18,6 +18,10 @@ START = r"(?<![A-Za-z0-9_@])"
 SIDE = r"(?:[0-9][0-9_]*|[A-Za-wyz_][A-Za-wyz0-9_]*|\([^()]*\))"
 
 
+FUNCTIONS = [*vocabulary.functions(), "round[1-9][0-9]*"]
+"""With `round4`, `round16` and their like."""
+
+
 def any_of(words: tuple[str, ...] | list[str]) -> str:
     return "(?:" + "|".join(sorted(words, key=lambda word: (-len(word), word))) + ")"
 
@@ -61,7 +65,7 @@ def grammar() -> dict[str, Any]:
             rule("support.function.layer", START + any_of(vocabulary.layers()) + kernel),
             rule("keyword.control.combinator", START + any_of(vocabulary.combinators()) + END),
             rule("support.class.block", START + any_of(vocabulary.blocks()) + END),
-            rule("support.function.arithmetic", START + any_of(vocabulary.functions()) + END),
+            rule("support.function.arithmetic", START + any_of(FUNCTIONS) + END),
             rule("constant.language", START + any_of(vocabulary.CONSTANTS) + END),
             rule("keyword.operator", r"==|!=|<=|>=|//|[-+*/%<>=|]"),
         ],
@@ -86,7 +90,7 @@ def vim() -> str:
         rule("archdslOperator", "[-+*/%<>=|]"),
         rule("archdslParameter", "<[A-Za-z_]\\w*>(\\s*\\=\\=@!)@="),
         rule("archdslConstant", words(vocabulary.CONSTANTS)),
-        rule("archdslFunction", words(vocabulary.functions())),
+        rule("archdslFunction", words(FUNCTIONS)),
         rule("archdslBlock", words(vocabulary.blocks())),
         rule("archdslLayer", words(vocabulary.layers(), "%([0-9]+%(x[0-9]+)?)?")),
         rule("archdslKeyword", words([*vocabulary.KEYWORDS, *vocabulary.combinators()])),

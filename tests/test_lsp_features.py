@@ -334,6 +334,7 @@ def test_the_contract_is_offered() -> None:
         ("lrn(‸)", "lrn(size, alpha, ", "size"),
         ("bottleneck(64, ‸)", "bottleneck(f, s", "s"),
         ("conv3-(round8(‸))", "round8(x)", "x"),
+        ("conv3-(round16(‸))", "round16(x)", "x"),
         ("conv3-8(norm=bn(eps=‸))", "bn(eps, ", "eps"),
         ("residual(shortcut=‸) { relu }", "residual(shortcut, ", "shortcut"),
     ],

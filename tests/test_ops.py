@@ -1205,3 +1205,12 @@ def test_every_combinator_has_its_steps() -> None:
 
     found = {name.removeprefix("do_") for name in dir(Steps) if name.startswith("do_")}
     assert found == set(COMBINATORS) == {combinator.name for combinator in COMBINATORS.values()}
+
+
+@pytest.mark.parametrize(
+    ("value", "width"),
+    [("round8(33 * 0.75)", 24), ("round4(18)", 20), ("round4(5)", 8), ("round16(3)", 16), ("round1(2.5)", 3), ("round32(100.5)", 96)],
+)
+def test_multiples_of_a_number(value: str, width: int) -> None:
+    """timm's make_divisible(x, d): the nearest multiple, at least one, not under 90 % of x."""
+    assert archdsl.loads(f"input 3x8x8; conv1-({value})").shape == (width, 8, 8)

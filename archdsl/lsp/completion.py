@@ -21,7 +21,7 @@ from archdsl.names import signature
 from archdsl.ops import LAYERS, carried
 from archdsl.ops.base import written
 from archdsl.pages import default_words, stem_of, summary, type_words
-from archdsl.values import FUNCTIONS
+from archdsl.values import FUNCTIONS, function_called
 from archdsl.vocabulary import choices_of
 
 TRIGGERS = ["@", "(", ",", "=", '"', "/", "-", "."]
@@ -165,7 +165,7 @@ def _arguments(analysis: Analysis, context: Context, scope: Scope) -> Iterator[t
             insert = f"{name.lstrip('@')}={'@' if name.startswith('@') else ''}"
             yield _item(name.lstrip("@"), _K.Property, detail, insert)
     definition = definition_of(analysis, call.head)
-    if definition is not None or call.head in FUNCTIONS or stem_of(call.head) in LAYERS:
+    if definition is not None or function_called(call.head) or stem_of(call.head) in LAYERS:
         yield from _names(scope, False)
 
 

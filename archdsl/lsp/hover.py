@@ -20,7 +20,7 @@ from archdsl.ops.base import written
 from archdsl.pages import stem_of
 from archdsl.references import Binding
 from archdsl.source import Span
-from archdsl.values import FUNCTIONS
+from archdsl.values import function_called
 
 _KEYWORDS = {
     "use": '`use "families/resnet.arch"`: the blocks and archs of another file, relative to this one.',
@@ -36,7 +36,15 @@ _KEYWORDS = {
     "as": "`as c3`: a label, which becomes the module's name; `@c3` is the tensor.",
     "in": "`in.c`, `in.h`, `in.w`: the sizes that come into this block.",
 }
-_FUNCTIONS = {"round8": "the nearest multiple of 8 that is not under 90 % of x: MobileNet's rule"}
+
+def _function(name: str) -> str | None:
+    if function_called(name) is None:
+        return None
+    divisor = name.removeprefix("round")
+    if not divisor.isdigit():
+        return "a function of numbers"
+    return f"the nearest multiple of {divisor} that is not under 90 % of x: MobileNet's rule"
+
 
 
 def hover(analysis: Analysis, offset: int) -> types.Hover | None:
@@ -87,7 +95,7 @@ def _at(analysis: Analysis, offset: int) -> tuple[tuple[int, int], str] | None:
         start, stop = word
         name = analysis.text[start:stop]
         says = _KEYWORDS.get(name) or (
-            _FUNCTIONS.get(name, "a function of numbers") if name in FUNCTIONS else None
+            _function(name)
         )
         says = says or (markdown(name, analysis.buffers) if name in LAYERS else None)
         return ((start, stop), says) if says else None

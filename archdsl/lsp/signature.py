@@ -11,7 +11,7 @@ from archdsl.lsp.markup import Formats, words
 from archdsl.names import described
 from archdsl.ops import LAYERS
 from archdsl.pages import stem_of, summary
-from archdsl.values import FUNCTIONS
+from archdsl.values import function_called
 
 TRIGGERS = ["(", ","]
 
@@ -23,7 +23,7 @@ def signature(analysis: Analysis, text: str, offset: int, formats: Formats) -> t
         return None
     head = call.head
     arguments = list(arguments_of(analysis, head))
-    if head in FUNCTIONS:
+    if function_called(head):
         arguments = [("x", "a number")]
     if not arguments:
         return None

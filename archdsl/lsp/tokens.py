@@ -12,7 +12,7 @@ from archdsl.lsp.analysis import Analysis
 from archdsl.lsp.tree import walk
 from archdsl.names import Target, resolve
 from archdsl.ops import LAYERS
-from archdsl.values import FUNCTIONS
+from archdsl.values import function_called
 from archdsl.vocabulary import CONSTANTS, KEYWORDS, choices
 
 TYPES = [
@@ -44,7 +44,7 @@ def tokens(analysis: Analysis) -> types.SemanticTokens:
                 kind, modifiers = meant[start]
             elif word in KEYWORDS:
                 kind = "keyword"
-            elif word in FUNCTIONS:
+            elif function_called(word):
                 kind, modifiers = "function", _LIBRARY
             elif word in LAYERS or word in CONSTANTS or (word in CHOICES and analysis.text[start - 1] == "="):
                 kind = "enumMember"

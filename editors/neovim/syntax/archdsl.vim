@@ -5,7 +5,7 @@ endif
 syntax match archdslOperator '\v[-+*/%<>=|]'
 syntax match archdslParameter '\v<[A-Za-z_]\w*>(\s*\=\=@!)@='
 syntax match archdslConstant '\v<%(true|false|none|same|valid|copy|in)>'
-syntax match archdslFunction '\v<%(ceil|floor|max|min|round|round8)>'
+syntax match archdslFunction '\v<%(ceil|floor|max|min|round|round8|round[1-9][0-9]*)>'
 syntax match archdslBlock '\v<%(aggregated|basic|bottleneck|dense|down|fire|fractal|inception|inverted|mbconv|preact|preact_bottleneck|se|separable|transition|up|wide)>'
 syntax match archdslLayer '\v<%(adaptiveavgpool|adaptivemaxpool|add|avgpool|bn|channelshuffle|concat|conv|crop|dropout|droppath|dwconv|elu|fc|flatten|gap|gate|gelu|gn|hsigmoid|hswish|identity|instancenorm|layerscale|leakyrelu|ln|lrn|maximum|maxpool|mean|mish|mul|normalize|pad|pixelshuffle|pixelunshuffle|prelu|relu|relu6|scale|sepconv|sigmoid|silu|softmax|split|tanh|upconv|upsample)%([0-9]+%(x[0-9]+)?)?>'
 syntax match archdslKeyword '\v<%(block|arch|use|default|let|if|else|input|output|expect|as|and|or|not|aux|carry|residual)>'
