@@ -130,7 +130,7 @@ class Budget:
         copies = _value(step.repeat.count, scope)
         if not isinstance(copies, (int, float)) or copies < 1:
             return 0, None
-        scope = Scope({name: value for name, value in scope.variables.items() if name != COPY}, scope.incoming)
+        scope = Scope({name: value for name, value in scope.variables.items() if name.partition(".")[0] != COPY}, scope.incoming)
         first, after = self._once(step, target, module, scope, incoming, depth)
         if after == incoming:
             return int(copies) * first, after

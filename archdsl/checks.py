@@ -302,12 +302,14 @@ class _Checker(Arguments):
 
     def one_step(self, step: syntax.Step, names: Names) -> None:
         target = resolve(step.head, self.module)
+        self.in_arguments = True
         if isinstance(target, Diagnostic):
             if target.code != "A101" or not self.missed(step.head.name, target.fix):  # type: ignore[union-attr]
                 told = self.translated(step)
                 self.found.append(_without_its_at(step, names) or told or target)
                 self.enough()
                 if told is not None and step.width is not None:
+                    self.in_arguments = False
                     return  # `soft-max`: what looks like a width is none
             self.loose_parts(step, names)
         else:
@@ -319,6 +321,7 @@ class _Checker(Arguments):
             else:
                 self.parts(step, target)
                 self.arguments(step, target, names)
+        self.in_arguments = False
         if isinstance(step.head, syntax.Reference):
             self.reference(step.head, names)
         self.sized(step.width, names)

@@ -16,6 +16,7 @@ from archdsl.modules import Module, library_names
 from archdsl.ops import LAYERS
 from archdsl.ops.base import Op, ShapeError
 from archdsl.source import Span
+from archdsl.values import COPY
 from archdsl.words import absent, layer_word, plain_name
 
 _HEAD = re.compile(r"([A-Za-z_]+?)(\d+(?:x\d+)?)$")
@@ -264,6 +265,18 @@ def names_in(expr: syntax.Expr) -> list[syntax.Name]:
     if isinstance(expr, syntax.Name):
         return [expr]
     return [name for part in parts_of(expr) for name in names_in(part)]
+
+
+def counted(step: syntax.Step) -> frozenset[str]:
+    """What a step's arguments say of the copies of the whole network: `copy.all`, `copy.total`."""
+    values = [argument.value for argument in step.arguments or ()]
+    return frozenset(f"{COPY}.{member.member.name}" for value in values for member in members_of_copy(value))
+
+
+def members_of_copy(expr: syntax.Expr) -> list[syntax.Member]:
+    if isinstance(expr, syntax.Member):
+        return [expr] if expr.base.name == COPY else []
+    return [member for part in parts_of(expr) for member in members_of_copy(part)]
 
 
 def parts_of(expr: syntax.Expr) -> tuple[syntax.Expr, ...]:

@@ -12,7 +12,7 @@ from archdsl.modules import Module
 from archdsl.ops import LAYERS, carried
 from archdsl.ops.base import Op
 from archdsl.source import Span
-from archdsl.values import CONSTANTS, COPY, FUNCTIONS, function_called, rounded_to
+from archdsl.values import CONSTANTS, COPY, COPY_ALL, COPY_TOTAL, FUNCTIONS, function_called, rounded_to
 from archdsl.words import FUNCTION_WORDS, PYTHON_VALUES, VALUE_WORDS, absent, layer_word, refused_label
 
 UNREAD = ("A114", "A115", "A306")
@@ -111,6 +111,8 @@ class References:
         step: syntax.Step | None,
     ) -> None:
         raise NotImplementedError
+
+    in_arguments = False  # of a step, where `copy.all` is known
 
     def bound(self, kind: Literal["variable", "label", "definition"], span: Span, place: Span | None = None) -> None:
         """Note that what stands at `span` was given its name at `place`, or is given it here."""
@@ -223,6 +225,18 @@ class References:
             self.call(expr, names, word)
         elif isinstance(expr, syntax.Reference):
             self.reference(expr, names)
+        elif isinstance(expr, syntax.Member) and expr.base.name == COPY:
+            self.member_of_copy(expr)
+
+    def member_of_copy(self, expr: syntax.Member) -> None:
+        text = f"{COPY}.{expr.member.name}"
+        if text not in (COPY_ALL, COPY_TOTAL):
+            near = did_you_mean(text, [COPY_ALL, COPY_TOTAL])
+            self.report("A106", f"there is no `{text}`", expr.span, hint="write `copy.all`, the number of this copy among all"
+                        " that say so, or `copy.total`, how many they are", fix=replaced(expr.span, near))  # fmt: skip
+        elif not self.in_arguments:
+            self.report("A106", f"`{text}` is known only in the arguments of a step", expr.span, label="no argument of a step",
+                        hint="it counts the steps that say it: `basic(16, drop=0.2*copy.all/copy.total) x3`")  # fmt: skip
 
     def name(self, expr: syntax.Name, names: Names, word: bool) -> None:
         name = expr.name

@@ -24,6 +24,10 @@ CONSTANTS = {"true": True, "false": False}
 COPY = "copy"
 """In a repeated step, the number of the copy, from 0."""
 
+COPY_ALL, COPY_TOTAL = "copy.all", "copy.total"
+"""In a step's arguments, of all copies of the network's steps whose arguments say so: the number of this one from 0,
+and how many they are."""
+
 
 LOST = object()
 """What a name is bound to when its value could not be computed: told once, where it was defined."""
@@ -125,6 +129,11 @@ def _name(expr: syntax.Name, scope: Scope) -> Value:
 
 
 def _member(expr: syntax.Member, scope: Scope) -> Value:
+    if expr.base.name == COPY:
+        value = scope.variables.get(f"{COPY}.{expr.member.name}")
+        if value is None:  # told already
+            raise UnknownIncoming(expr.span)
+        return value
     if expr.base.name != "in":
         hint = f"write {expr.base.name} alone" if expr.base.name in scope.variables else "only in.c, in.h and in.w exist"
         raise ValueProblem("A106", f"`{expr.base.name}` has no parts", expr.span, hint)

@@ -310,6 +310,7 @@ def test_completion_of_names_and_places() -> None:
     assert {"k", "wide", "round8", "in"} <= set(offered(text % "conv3-‸"))
     assert set(offered(text % "concat [ @‸ | identity ]")) == {"skip", "r1"}
     assert set(offered(text % "let c = in.‸")) == {"c", "h", "w"}
+    assert set(offered(text % "dropout(0.1*copy.‸)")) == set(offered(text % "dropout(copy.‸/copy.total)")) == {"all", "total"}
     assert set(offered(HEAD + "  conv3-8 -> ‸\n}")) <= {"8x32x32"}
     assert offered(HEAD + "  conv3-8 # ‸\n}") == {}
     path = spec("resnet50")

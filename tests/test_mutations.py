@@ -33,6 +33,7 @@ DICTIONARY = [
     *"3xHxW _x_ f(1) norm=bn act=relu p=same groups=3 shortcut=pad fc-10 gap x(1-1) 99999999999999999999 1e400".split(),
     *(" ", "\n", "\t", "\\", "\0", "\r", "é", "🙂", "'", '"', "#", "as a", "as b", "-> 64x8x8", "block f() { f() }", "f()"),
     *("(in.c // 0)", "(1 / 0)", "(1 % 0)", "(2 - 5)", "(not 3)", "(0.5 * in.c)", "round8(in.c)", "min(1)", "(in.q)", "in.h"),
+    *("(copy.all)", "(0.1 * copy.all / copy.total)", "f(copy.total)", "(copy.none)"),
     *("let q = 1.5", "if in.c > 2 { relu } else { tanh }", "concat [ identity | @a ]", "expect(params=relu)", "output @a, @a"),
 ]
 

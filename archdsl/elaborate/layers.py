@@ -22,7 +22,7 @@ from archdsl.elaborate.origins import (
     the_way,
     unwritten,
 )
-from archdsl.names import Target, argument_names, fits, free_names, resolve
+from archdsl.names import Target, argument_names, fits, free_names, members_of_copy, resolve
 from archdsl.network import Kind, Node, Region
 from archdsl.ops import LAYERS
 from archdsl.ops.base import LIMIT, Op, Shape, ShapeError, Window, written
@@ -38,7 +38,7 @@ from archdsl.symbolic import (
     symbol,
     symbols_of,
 )
-from archdsl.values import COPY, LayerCall, Value, ValueProblem, Word, evaluate, shown, whole
+from archdsl.values import COPY, COPY_ALL, LayerCall, Value, ValueProblem, Word, evaluate, shown, whole
 
 MOST_LAYERS = 200_000
 """Nodes of one network."""
@@ -432,7 +432,8 @@ class Layers(Findings):
 
     def _shown(self, expr: syntax.Expr, frame: Frame) -> str:
         """A number as computed; of all copies together, one that depends on the copy as it is written."""
-        if COPY not in frame.variables and COPY in free_names(expr):
+        of_all = COPY_ALL not in frame.variables and members_of_copy(expr)
+        if of_all or COPY not in frame.variables and COPY in free_names(expr):
             return expr.span.text
         return shown(self.value(expr, frame.scope, frame))
 

@@ -9,19 +9,34 @@ from archdsl.elaborate.brackets import Brackets
 from archdsl.elaborate.frame import Default, Frame, Namer, Placed, Stop
 from archdsl.elaborate.layers import MOST_LAYERS
 from archdsl.elaborate.origins import arithmetic, remedies, set_size, step_text, with_argument
-from archdsl.names import Target, free_names, is_a_layer, match_parameters
+from archdsl.names import Target, counted, free_names, is_a_layer, match_parameters
 from archdsl.network import Alias, Image, Node
 from archdsl.ops import LAYERS
 from archdsl.ops.base import Shape, written
 from archdsl.source import Source, Span
 from archdsl.symbolic import Dim, known, symbol
-from archdsl.values import COPY, LOST, Scope, Value, ValueProblem, evaluate, shown, truth, whole
+from archdsl.values import (
+    COPY,
+    COPY_ALL,
+    COPY_TOTAL,
+    LOST,
+    Scope,
+    Value,
+    ValueProblem,
+    evaluate,
+    shown,
+    truth,
+    whole,
+)
 
 DEEPEST = 200
 """Blocks that call each other."""
 
 MOST_IDLE = 10_000
 """Steps that make no layer: a text of three lines can ask for a billion of them."""
+
+UNKNOWN_TOTAL = 2**16
+"""What `copy.total` is while the copies are counted: more than they are in any network, so that a rate stays one."""
 
 MOST_SHAPES = 8
 """Shapes of one step that are noted: it has another in each call of its block, or copy of its repeat."""
@@ -42,6 +57,9 @@ class Steps(Brackets):
         self.resized = False  # whether the caller gave another input than the text's
         self.budget = Budget()
         self.idle = 0
+        self.copies = 0  # of steps that say `copy.all` or `copy.total`
+        self.total = UNKNOWN_TOTAL
+        self.asked_total = False
         self.placed: dict[int, Placed] = {}  # by the step's identity
 
     def input(self, statement: syntax.Input, stream: int | None, frame: Frame) -> int | None:
@@ -177,6 +195,7 @@ class Steps(Brackets):
             self.problem("A105", f"a step can't be repeated {count} times", repeat.span, frame, hint="x1 is the least")
             return None
         outside = frame.variables.pop(COPY, None)  # that of a repeat around this one
+        around = frame.variables.pop(COPY_ALL, None)
         if stream is None:
             count = min(count, 1)  # nothing can be inferred: look for other mistakes once
         elif len(self.nodes) + count * self.least_layers(step, target, stream, frame) > MOST_LAYERS:
@@ -201,6 +220,8 @@ class Steps(Brackets):
             frame.variables.pop(COPY, None)
         else:
             frame.variables[COPY] = outside
+        if around is not None:
+            frame.variables[COPY_ALL] = around
         if stream is not None and entered is not None:
             if repeat.stride is not None:
                 title += f"/{shown(self.whole(repeat.stride, frame, 'a stride'))}"
@@ -225,7 +246,18 @@ class Steps(Brackets):
     ) -> int | None:
         """One copy of a step. copy: inside a repeat, so even a bracketed step becomes a module."""
         before = len(self.nodes)
+        said = counted(step)
+        around = {key: frame.variables.get(key) for key in (COPY_ALL, COPY_TOTAL)} if said else {}
+        if said:
+            frame.variables |= {COPY_ALL: self.copies, COPY_TOTAL: self.total}
+            self.copies += 1
+            self.asked_total |= COPY_TOTAL in said
         result = self.one_copy(step, target, stream, frame, name, stride, copy)
+        for key, value in around.items():
+            if value is None:
+                del frame.variables[key]
+            else:
+                frame.variables[key] = value
         if len(self.nodes) == before and stream is not None:
             self.idle += 1
             if self.idle > MOST_IDLE:

@@ -21,6 +21,9 @@ from archdsl.source import Span
 from archdsl.symbolic import TooLarge, known
 from archdsl.values import LOST, Scope, Value, Word, shown
 
+MOST_COUNTS = 3
+"""Runs that look for a `copy.total` which counts itself: a number of copies may depend on it."""
+
 
 class Elaboration(NamedTuple):
     """network: None where there was an error. nodes, placed: what there was up to the first errors, for an editor."""
@@ -47,6 +50,16 @@ def elaborate(
     builder = _Elaborator(module, name, input_shape, dict(params or {}))
     with deep_recursion():
         network = builder.run(definition)
+        for _ in range(MOST_COUNTS):  # how many copies there are is known once all of them are
+            if not builder.asked_total or builder.copies == builder.total:
+                break
+            copies = builder.copies
+            builder = _Elaborator(module, name, input_shape, dict(params or {}))
+            builder.total = copies
+            network = builder.run(definition)
+        else:
+            builder.refuse_total(definition)
+            network = None
     nodes = network.nodes if network is not None else tuple(builder.nodes)
     return Elaboration(network, tuple(builder.diagnostics.values()), nodes, tuple(builder.placed.values()))
 
@@ -131,6 +144,16 @@ class _Elaborator(Steps):
             return None
         self._check_expectations(network)
         return network if not self.diagnostics else None
+
+    def refuse_total(self, definition: syntax.Arch | None) -> None:
+        """Where every count of the copies leads to another."""
+        self.report(
+            "A116",
+            f"`copy.total` decides how many copies there are: with {self.total}, there are {self.copies}",
+            definition.name.span if definition is not None else self._all(),
+            label="its steps count themselves",
+            hint="use it for rates, such as `drop=0.2*copy.all/copy.total`, and not for a number of steps",
+        )
 
     def _all(self) -> Span:
         statements = self.module.loose

@@ -41,6 +41,8 @@ _STATEMENTS = {
 }
 _IN = {"c": "channels that come into this block", "h": "height that comes in", "w": "width that comes in"}
 
+_COPY = {"all": "its number among all copies that say so", "total": "how many copies say so, in all of the network"}
+
 
 def complete(analysis: Analysis, text: str, offset: int, snippets: bool) -> list[types.CompletionItem]:
     """What can be written at an offset of a text, which may be newer than its analysis; the likeliest first, which
@@ -64,6 +66,8 @@ def complete(analysis: Analysis, text: str, offset: int, snippets: bool) -> list
         made = (_item(label, _K.Field, "a labelled tensor") for label in scope.labels)
     elif context.kind == "member":
         made = (_item(name, _K.Property, says) for name, says in _IN.items())
+    elif context.kind == "member of copy":
+        made = (_item(name, _K.Property, says) for name, says in _COPY.items())
     elif context.kind == "figure":
         made = (_item(name, _K.Property, "a published figure", f"{name}=") for name in FIGURES)
     elif context.kind == "path":
@@ -234,6 +238,7 @@ def _names(scope: Scope, snippets: bool) -> Iterator[types.CompletionItem]:
     for name in FUNCTIONS:
         yield _item(name, _K.Function, "a function", f"{name}($0)" if snippets else name, snippets)
     yield _item("in", _K.Keyword, "the sizes that come in: in.c, in.h, in.w")
+    yield _item("copy", _K.Keyword, "the number of the copy in a repeat; copy.all, copy.total: of all that say so")
 
 
 # ---- places ----

@@ -25,6 +25,7 @@ Kind = Literal[
     "figure",
     "contract",
     "member",
+    "member of copy",
     "layer",
     "nothing",
 ]
@@ -120,6 +121,8 @@ def _inside(text: str, offset: int, begun: int, opened: _Open) -> Context:
 def _expression(typed: str, word: str, call: Call | None) -> Context:
     if re.search(r"\bin\.\w*$", typed):
         return Context("member", word, call)
+    if re.search(r"\bcopy\.\w*$", typed):
+        return Context("member of copy", word, call)
     if word[:1].isdigit():
         return Context("nothing", word, call)
     return Context("label", word[1:], call) if word.startswith("@") else Context("expression", word, call)

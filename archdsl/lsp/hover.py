@@ -34,6 +34,8 @@ _KEYWORDS = {
     "output": "`output @c3, @c4`: labelled tensors that leave the network.",
     "expect": "`expect(params=25_557_032, macs=4.09G)`: published figures that the network must meet.",
     "as": "`as c3`: a label, which becomes the module's name; `@c3` is the tensor.",
+    "copy": "In a repeated step, the number of the copy, from 0. In a step's arguments, `copy.all` is its number among the"
+    " copies of all steps that say so, and `copy.total` how many they are: `drop=0.2*copy.all/copy.total`.",
     "in": "`in.c`, `in.h`, `in.w`: the sizes that come into this block.",
 }
 
