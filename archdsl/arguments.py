@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, Literal
@@ -153,6 +154,7 @@ class Arguments(References):
                 message=message,
                 span=step.head.span,
                 label="a name from elsewhere",
+                hint=_carried_too(step.head, found.layer, here),
                 fix=Fix(span, here, f"write `{here}`"),
             )
         unnamed = [a for a in step.arguments if a.name is None]
@@ -398,6 +400,20 @@ def _emptied(step: syntax.Step) -> Fix | None:
     stop = max(p.span.stop for p in (step.head, step.width, step.stride) if p is not None)
     span = Span(step.span.source, stop, end_of_arguments(step))
     return Fix(span, "", f"remove `{span.text}`")
+
+
+def _carried_too(head: syntax.Name, layer: str, here: str) -> str:
+    """What a `default` before it gives to a convolution that was written as a framework's, which carries nothing."""
+    if layer not in ("conv", "dwconv", "sepconv", "upconv"):
+        return ""
+    defaults = re.findall(rf"\bdefault\s+(?:conv|{layer})\s*\((.*)\)", head.span.source.text[: head.span.start])
+    given = [field for field in ("norm", "act") if re.search(rf"\b{field}\s*=\s*(?!none)", defaults[-1] if defaults else "")]
+    given = [field for field in given if f"{field}=" not in here]
+    if not given:
+        return ""
+    names = {"norm": "a norm", "act": "an activation"}
+    return (f"by `default` it carries {' and '.join(names[field] for field in given)} too; "
+            f"({', '.join(f'{field}=none' for field in given)}) leaves that out")  # fmt: skip
 
 
 def _said_by_name(layer: type[Op], surplus: list[syntax.Argument]) -> Fix | None:

@@ -116,6 +116,11 @@ def loose_number(place: Place) -> Diagnostic | None:
         text = f"{name}{number}-64" if kernel else f"{name}3-{number}"
         return error("A001", "a kernel and a width are written straight after the name", place.span(),
                      "the kernel, or the width?", f"write both: `{text}`")  # fmt: skip
+    if name == "dropout" and whole and 0 < int(number) < 100 and place.word(place.index + 1) == "%":
+        span = Span(place.source, place.gap().start, place.span(place.index + 1).stop)
+        share = f"({int(number) / 100:g})"
+        return error("A001", f"a share is written as a fraction, in parentheses: `dropout{share}`", place.span(), "not in parentheses",
+                     f"write `dropout{share}`", Fix(span, share, f"write `dropout{share}`"))  # fmt: skip
     if not sized and layer is not None and layer.positional and "x" not in number:
         span, text = Span(place.source, place.gap().start, place.span().stop), f"({number})"
         return error("A001", f"an argument stands in parentheses: `{name}{text}`", place.span(), "not in parentheses",

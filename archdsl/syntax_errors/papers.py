@@ -40,12 +40,22 @@ def row_of_a_table(place: Place) -> Diagnostic | None:
         return _said(place, first, last, " ".join(part for part in called.groups() if part)) if called else None
     if place.word(first) == "[":
         return _bracket(place)
-    return _said(place, first, last, place.span(first, last).text)
+    end = next((at for at in range(first + 1, last + 1) if _goes_on(place.word(at))), last + 1)
+    repeated = any(COPIES.fullmatch(place.word(at)) for at in range(end, last + 1))
+    return _said(place, first, end - 1, place.span(first, end - 1).text, alone=repeated)
 
 
-def _said(place: Place, first: int, last: int, text: str) -> Diagnostic | None:
+def _goes_on(word: str) -> bool:
+    """Whether a step's own parts follow, which are written as here: a repeat, a label, a shape."""
+    return word in ("as", "->") or COPIES.fullmatch(word) is not None
+
+
+def _said(place: Place, first: int, last: int, text: str, alone: bool = False) -> Diagnostic | None:
     rows = _rows(text)
-    if rows is None or re.fullmatch(r"[A-Za-z_]+[0-9x]* +[0-9]+(x[0-9]+)?", text):  # `fc 10`: told of elsewhere
+    if rows is None or alone and len(rows) > 1:
+        return None
+    loose = re.fullmatch(r"([A-Za-z_]+)[0-9x]* +[0-9]+(x[0-9]+)?", text)
+    if loose and loose[1] in LAYERS:  # `fc 10`: told of elsewhere
         return None
     if all(word in LAYERS for word in re.split(r"[\s,]+", text)):  # `relu bn`, `conv, relu`
         return None
@@ -88,7 +98,7 @@ def _bracket(place: Place) -> Diagnostic | None:
         return None
     copies = ""
     last += 1
-    if place.word(last + 1) in ("x", "*") and place.word(last + 2).isdigit():
+    if place.word(last + 1) in ("x", "*", "\u00d7") and place.word(last + 2).isdigit():
         copies = f" x{place.word(last + 2)}"
         last += 2
     elif COPIES.fullmatch(place.word(last + 1)):
@@ -120,6 +130,7 @@ def _residual_block(place: Place, steps: list[str | None]) -> str | None:
 
 def _rows(text: str) -> list[_Row] | None:
     """The layers that a line speaks of, one after another; None where it says more than is understood."""
+    text = re.sub(r"(?<=[0-9]) ?[x\u00d7] ?(?=[0-9])", "x", text)  # `3 x 3`
     pieces = [match for match in _WORDS.finditer(text) if not match[0].isspace()]
     rows: list[_Row] = []
     at = 0
