@@ -109,7 +109,7 @@ def _layers_behind(place: Place, sign: int, last: int) -> Diagnostic | None:
 
 def _is_given_a_value(place: Place, name: str) -> bool:
     text = place.source.text
-    return bool(re.search(rf"\blet\s+{name}\b|\b(?:arch|block)\s+\w+\s*\([^{{}}]*\b{name}\b", text))
+    return bool(re.search(rf"\blet\s+{name}\b|\b(?:arch|block)\s+\w+\s*\([^{{}}]{{0,2000}}\b{name}\b", text))
 
 
 def _sign_before(place: Place) -> int | None:

@@ -11,6 +11,7 @@ from archdsl.syntax_errors.loose import layer_called
 from archdsl.syntax_errors.place import COPIES, RESERVED, Place, error, write
 from archdsl.syntax_errors.steps import MERGES, innermost, inside_of, starts_a_step
 
+_REACH = 200  # characters that are looked at before a bracket
 _SIGNS = ("->", "=>", ">>", "|", "+")
 
 
@@ -63,7 +64,8 @@ def _is_step(place: Place, index: int) -> bool:
 def _in_branches(place: Place) -> bool:
     """Whether a `|` may have been meant to part branches: anywhere but straight in a definition."""
     opened = innermost(place)
-    definition = re.search(r"\b(?:arch|block)\s+\w+\s*(?:\([^{}]*\))?\s*$", place.source.text[: max(opened, 0)])
+    header = place.source.text[max(opened - _REACH, 0) : max(opened, 0)].rpartition("}")[2]
+    definition = re.search(r"\b(?:arch|block)\s+\w+\s*(?:\([^{}]*\))?\s*$", header)
     return opened >= 0 and (place.source.text[opened] != "{" or definition is None)
 
 
@@ -96,7 +98,8 @@ def grouped_by_parentheses(place: Place) -> Diagnostic | None:
 def body_in_parentheses(place: Place) -> Diagnostic | None:
     """`concat(conv1-32, conv3-32(p=1))`, `residual(conv3-64; conv3-64)`"""
     opened = innermost(place)
-    before = re.search(r"([A-Za-z_]\w*)\s*$", place.source.text[: max(opened, 0)])
+    start = max(opened - _REACH, 0)
+    before = re.search(r"([A-Za-z_]\w*)\s*$", place.source.text[start : max(opened, 0)])
     inside = inside_of(place, opened)
     if before is None or inside is None or place.source.text[opened] != "(" or before[1] not in (*MERGES, "residual"):
         return None
@@ -113,7 +116,7 @@ def body_in_parentheses(place: Place) -> Diagnostic | None:
     elif "," in flat:
         return None
     written = f"{head} {braces[0]} {text} {braces[1]}"
-    span = Span(place.source, before.start(), inside.stop + 1)
+    span = Span(place.source, start + before.start(), inside.stop + 1)
     what = "merges branches in square brackets" if braces == "[]" else "has its steps in braces"
     return error("A001", f"`{head}` {what}", Span(place.source, opened, inside.stop + 1), "in parentheses", f"write `{written}`",
                  write(span, written))  # fmt: skip
