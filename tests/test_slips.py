@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from archdsl.api import check
@@ -233,3 +235,9 @@ def test_a_body_that_is_missing_is_told_once() -> None:
 @pytest.mark.parametrize(("typed", "meant"), MEANT)
 def test_what_is_written_without_asking_is_what_was_meant(typed: str, meant: str) -> None:
     assert fixed(Source("net.arch", text_with(typed)), check).source.text in (text_with(typed), text_with(meant))
+
+
+def test_a_long_word_costs_no_more_than_its_length() -> None:
+    started = time.perf_counter()
+    assert errors("a" * 20_000 + "(conv3-3; b)")
+    assert time.perf_counter() - started < 3  # 7 where the end of every name is looked for from each of its letters
