@@ -32,6 +32,7 @@ from archdsl.values import COPY, function_called
 from archdsl.words import argument_word, layer_word
 
 FIGURES = ("params", "macs", "buffers", "total", "flops")
+_NEAR = 80  # characters before a shape among which its arrow is looked for
 
 
 def check_names(module: Module) -> list[Diagnostic]:
@@ -277,8 +278,9 @@ class _Checker(Arguments):
         else:
             self.one_step(step, names)
         if step.contract is not None and is_a_layer(text := step.contract.span.text) and text not in names.variables:
-            before = step.span.source.text[: step.contract.span.start].rstrip().removesuffix("->").rstrip()
-            arrow = Span(step.span.source, len(before), step.contract.span.start)
+            source, start = step.contract.span.source, step.contract.span.start
+            near = source.text[max(start - _NEAR, 0) : start]
+            arrow = Span(source, start - len(near) + len(near.rstrip().removesuffix("->").rstrip()), start)
             self.report(
                 "A203",
                 f"`->` states a shape, and `{text}` is a step",
