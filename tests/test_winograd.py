@@ -173,7 +173,7 @@ def test_room_unstated() -> None:
         name: [len(halving.halved(fused(archdsl.load(name), PASSES), batch, 0.9, even=False)) for batch in (1, 16)]
         for name in ("vgg16", "resnet152", "googlenet_bn")
     }
-    assert counts == {"vgg16": [4, 9], "resnet152": [0, 38], "googlenet_bn": [7, 8]}
+    assert counts == {"vgg16": [3, 9], "resnet152": [1, 39], "googlenet_bn": [8, 8]}
 
 
 def test_error() -> None:
