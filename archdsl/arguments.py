@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import partial
 from typing import Any, Literal
 
@@ -236,6 +236,8 @@ class Arguments(References):
         parameters = {p.name.name: p for p in definition.parameters}
         defined = (Related(definition.name.span, "defined here"),)
         before = len(self.found)
+        if self.misread(step, target, parameters):
+            return
         self.named_arguments(given, list(parameters), name, signature(definition), defined)
         unnamed = [a for a in given if a.name is None]
         if len(unnamed) > len(parameters):
@@ -270,6 +272,18 @@ class Arguments(References):
                 self.reference(argument.value, names)
             else:
                 self.expression(argument.value, names, word=True)
+
+    def misread(self, step: syntax.Step, target: Target, parameters: Container[str]) -> bool:
+        """Whether a block of the library is called as the layer is that has its name elsewhere: `dense(10, relu)`."""
+        given, name = step.arguments or (), step.head.name  # type: ignore[union-attr]
+        as_keras = len(given) > 1 or any(a.name is not None and a.name.name not in parameters for a in given)
+        told = self.translated(step) if target.elsewhere and as_keras else None
+        if told is None or told.fix is None:
+            return False
+        self.report("A110", f"`{name}` is a block of the library, and not called with these: a fully connected layer is "
+                    f"`{told.fix.text}`", given[0].span.cover(given[-1].span), label="as Keras has it",
+                    notes=(f"{signature(target.definition)} adds channels, as in DenseNet",), fix=told.fix)  # type: ignore[arg-type]  # fmt: skip
+        return True
 
     def missing_arguments(
         self,

@@ -451,6 +451,9 @@ class _Checker(Arguments):
                 span = Span(before.source, before.start, step.stride.span.stop if step.stride is not None else before.stop)
                 better = f"{span.text[len(before.text) :]}({inner})"
                 fix = Fix(span, better, f"write `{step.head.name}{better}`")  # type: ignore[union-attr]
+            if target.elsewhere is not None:
+                called = signature(target.definition)  # type: ignore[arg-type]
+                hint, fix = f"{called} adds channels, as in DenseNet; a fully connected layer is `{target.elsewhere}-{text}`", None
         elif target.kind == "layer":
             hint = "its channels are those that come in"
         self.report("A111", f"{what} has no width", width.span, label="a width", hint=hint, fix=fix)

@@ -17,7 +17,7 @@ from archdsl.ops import LAYERS
 from archdsl.ops.base import Op, ShapeError
 from archdsl.source import Span
 from archdsl.values import COPY
-from archdsl.words import absent, layer_word, plain_name
+from archdsl.words import BLOCK_WORDS, absent, layer_word, plain_name
 
 _HEAD = re.compile(r"([A-Za-z_]+?)(\d+(?:x\d+)?)$")
 
@@ -44,6 +44,13 @@ class Target(NamedTuple):
         if self.kind == "block" and self.definition is not None:
             return any(p.name.name == "s" for p in self.definition.parameters)
         return self.kind == "layer" and self.layer is not None and "stride" in self.layer.model_fields
+
+    @property
+    def elsewhere(self) -> str | None:
+        """The layer that a block of the library could be taken for: `fc` for `dense`."""
+        if self.definition is None or self.module is None or not self.module.is_library:
+            return None
+        return BLOCK_WORDS.get(self.definition.name.name)
 
     @property
     def arguments(self) -> list[str]:

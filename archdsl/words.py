@@ -10,6 +10,9 @@ import keyword
 import re
 from collections.abc import Sequence
 
+BLOCK_WORDS = {"dense": "fc"}
+"""Blocks of the library whose name is a layer's elsewhere: DenseNet's, and what Keras calls Dense."""
+
 LAYER_WORDS = {
     "convolution": "conv",
     "convolutional": "conv",

@@ -241,3 +241,27 @@ def test_a_long_word_costs_no_more_than_its_length() -> None:
     started = time.perf_counter()
     assert errors("a" * 20_000 + "(conv3-3; b)")
     assert time.perf_counter() - started < 3  # 7 where the end of every name is looked for from each of its letters
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("gap; dense(10, relu)", "gap; fc-10(act=relu)"),
+        ("gap; dense(classes, activation=softmax)", "gap; fc-classes(act=softmax)"),
+        ("flatten; dense(classes)", "flatten; fc-classes"),
+    ],
+)
+def test_dense_as_keras_has_it(typed: str, meant: str) -> None:
+    """And not as DenseNet, whose layer is the library's."""
+    text = f"arch net(classes=10) {{\n input 3x32x32\n {typed}\n}}\n"
+    (found,) = errors(text)
+    assert edited(text, found) == text.replace(typed, meant)
+    assert errors(text.replace(typed, meant)) == []
+
+
+def test_dense_that_may_be_either() -> None:
+    (found,) = errors(text_with("conv3-16; dense-12"))
+    assert found.fix is None and "dense(k) adds channels, as in DenseNet; a fully connected layer is `fc-12`" in found.hint
+    assert errors(text_with("conv3-16; dense(12)")) == []
+    (found,) = check(Source("net.arch", "input 3x32x32; gap; dense(12)")).diagnostics
+    assert (found.code, found.hint) == ("L112", "`dense` is a block of convolutions; a fully connected layer is `fc-10`")

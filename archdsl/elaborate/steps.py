@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archdsl import syntax
+from archdsl.arguments import end_of_arguments
 from archdsl.budget import Budget
 from archdsl.diagnostics import Fix, Related
 from archdsl.elaborate.brackets import Brackets
@@ -12,7 +13,7 @@ from archdsl.elaborate.origins import arithmetic, remedies, set_size, step_text,
 from archdsl.names import Target, counted, free_names, is_a_layer, match_parameters
 from archdsl.network import Alias, Image, Node
 from archdsl.ops import LAYERS
-from archdsl.ops.base import Shape, written
+from archdsl.ops.base import Shape, ShapeError, written
 from archdsl.source import Source, Span
 from archdsl.symbolic import Dim, known, symbol
 from archdsl.values import (
@@ -422,6 +423,9 @@ class Steps(Brackets):
         bound = self.bind(step, definition, frame, stride, incoming)
         if bound is None or stream is None:
             return None
+        if target.elsewhere is not None and len(self.nodes[stream].shape) == 1:
+            self.misread(step, target, stream, frame)
+            return None
         variables, tensors, missing = bound
         if missing:
             return None
@@ -470,6 +474,22 @@ class Steps(Brackets):
             )
         self.children = outer
         return result
+
+    def misread(self, step: syntax.Step, target: Target, stream: int, frame: Frame) -> None:
+        """`flatten; dense(10)`, where Keras's Dense is meant."""
+        span, layer = step.head.span, target.elsewhere  # type: ignore[union-attr]
+        here = f"{layer}-{step.arguments[0].value.span.text}" if step.arguments and len(step.arguments) == 1 else f"{layer}-10"
+        whole = Span(span.source, span.start, end_of_arguments(step))
+        error = ShapeError("", code="A204")
+        self.problem(
+            "A204",
+            f"`{span.text}` is DenseNet's layer and takes an image, and a vector of {written(self.nodes[stream].shape)} comes in",
+            span,
+            frame,
+            related=(self.origin(error, stream),),
+            hint=f"a fully connected layer is `{here}`",
+            fix=Fix(whole, here, f"a fully connected layer is `{here}`") if step.arguments else None,
+        )
 
     def bind(
         self,

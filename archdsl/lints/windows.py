@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from archdsl.lints import channels
 from archdsl.lints.facts import Facts
 from archdsl.network import Node
 from archdsl.symbolic import known
+from archdsl.words import BLOCK_WORDS
 
 LONGEST = 1000
 """A longer window is not looked at: checking must stay fast whatever a text says."""
@@ -30,12 +32,17 @@ def check(facts: Facts) -> Iterator[Diagnostic]:
         used = [_used(node, axis, size) for axis, size in enumerate((height, width))]
         if tuple(used) == kernel:
             continue
+        place = facts.place(index)
+        called = re.match(r"\w*", place.span.text)[0]  # type: ignore[index]
+        hint = "a smaller window does the same with fewer weights, or shrink the image less before"
+        if place.note and called in BLOCK_WORDS:
+            hint = f"`{called}` is a block of convolutions; a fully connected layer is `{BLOCK_WORDS[called]}-10`"
         yield facts.remark(
             "L112",
             index,
             f"only {used[0]}x{used[1]} of this {kernel[0]}x{kernel[1]} window ever meet the image",
             label=f"{height}x{width} comes in, the rest is padding",
-            hint="a smaller window does the same with fewer weights, or shrink the image less before",
+            hint=hint,
         )
 
 
