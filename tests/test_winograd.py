@@ -157,10 +157,10 @@ def test_the_rule() -> None:
 def test_room(backend: str) -> None:
     """Where there is room for one of two, the one that saves more for each byte: here that of more pixels."""
     model, x = made("input 128x28x28\nconv3-128; maxpool2; conv3-256", 1)
-    engines = {room: archdsl.optimize(model, x, backend=backend, room=room) for room in (0, 2_500_000, 2**30)}
+    engines = {room: archdsl.optimize(model, x, backend=backend, room=room) for room in (0, 3_100_000, 2**30)}
     assert {room: halved(engine) for room, engine in engines.items()} == {
         0: set(),
-        2_500_000: {"conv1"},
+        3_100_000: {"conv1"},
         2**30: {"conv1", "conv2"},
     }
     with torch.no_grad():
@@ -173,7 +173,7 @@ def test_room_unstated() -> None:
         name: [len(halving.halved(fused(archdsl.load(name), PASSES), batch, 0.9, even=False)) for batch in (1, 16)]
         for name in ("vgg16", "resnet152", "googlenet_bn")
     }
-    assert counts == {"vgg16": [3, 9], "resnet152": [1, 39], "googlenet_bn": [8, 8]}
+    assert counts == {"vgg16": [3, 9], "resnet152": [0, 39], "googlenet_bn": [7, 8]}
 
 
 def test_error() -> None:

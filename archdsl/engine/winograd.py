@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
+from operator import mul
 from typing import Any
 
 import torch
@@ -20,7 +22,7 @@ from archdsl.engine.long_sums import LANES
 
 TILE, TAPS = 4, 3
 TERMS = TILE + TAPS - 1
-POINTS = (0.0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)
+POINTS = tuple(map(Fraction, ("0", "2/3", "-2/3", "3/2", "-3/2")))
 """Where polynomials are evaluated, besides infinity. Of all that were tried these leave the smallest error: 1.5 times
 that of the convolution as it is, where 0, 1, -1, 2, -2 leave 2.1 times."""
 
@@ -131,15 +133,14 @@ def combined(weight: torch.Tensor, parts: int) -> torch.Tensor:
 
 def original(terms: torch.Tensor, filters: int) -> torch.Tensor:
     """K x C x R x 3 of `combined`'s 6PK x C/P x R, to the last digit or two: for sizes at which a convolution runs as it is."""
-    _, of_weights, _ = _matrices()
+    of_terms, _ = _backwards()
     cut = terms.reshape(TERMS, -1, filters, *terms.shape[1:3]).transpose(1, 2).flatten(2, 3)
-    return torch.einsum("wj,jkcr->kcrw", torch.linalg.pinv(of_weights), cut.double()).float()
+    return torch.einsum("wj,jkcr->kcrw", of_terms, cut.double()).float()
 
 
 def shared(bias: torch.Tensor, parts: int) -> torch.Tensor:
     """What the terms' sums begin with, 6PK: in `back` it adds up to the bias in each output."""
-    _, _, of_sums = _matrices()
-    shares = torch.linalg.pinv(of_sums).sum(1)
+    _, shares = _backwards()
     found = torch.zeros(TERMS, parts, bias.shape[0], dtype=torch.float64)
     found[:, 0] = shares[:, None] * bias.double()
     return found.flatten().float()
@@ -167,9 +168,51 @@ def _products(width: int, out_width: int, left: int) -> tuple[torch.Tensor, torc
 def _matrices() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(terms of pixels 6 x 6, of weights 6 x 3, outputs of terms 4 x 6): a product of polynomials by their values at six
     points, read backwards."""
-    values = torch.zeros(TERMS, TERMS, dtype=torch.float64)
-    values[:-1] = torch.tensor(POINTS, dtype=torch.float64)[:, None] ** torch.arange(TERMS)
-    values[-1, -1] = 1
-    of_weights, of_sums = values[:, :TAPS].clone(), values[:, :TILE].clone()
-    of_weights[-1, -1] = of_sums[-1, -1] = 1
-    return torch.linalg.inv(values).T.contiguous(), of_weights, of_sums.T.contiguous()
+    return _tensor(_turned(_inverse(_values(TERMS)))), _tensor(_values(TAPS)), _tensor(_turned(_values(TILE)))
+
+
+@lru_cache(maxsize=1)
+def _backwards() -> tuple[torch.Tensor, torch.Tensor]:
+    """(weights of their terms 3 x 6, terms of a one in each output 6), of which `_matrices` makes them again."""
+    return _tensor(_least_squares(_values(TAPS))), _tensor(_least_squares(_values(TILE))).sum(0)
+
+
+# Small and exact: torch's own inverse would bring 6 MiB of its library to memory.
+
+_Matrix = list[list[Fraction]]
+
+
+def _values(count: int) -> _Matrix:
+    """Of a polynomial with so many coefficients, at each point; the last is infinity's."""
+    return [[point**power for power in range(count)] for point in POINTS] + [[Fraction(n == count - 1) for n in range(count)]]
+
+
+def _tensor(rows: _Matrix) -> torch.Tensor:
+    return torch.tensor([[float(value) for value in row] for row in rows], dtype=torch.float64)
+
+
+def _turned(rows: _Matrix) -> _Matrix:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _times(one: _Matrix, two: _Matrix) -> _Matrix:
+    return [[sum(map(mul, row, column), Fraction()) for column in zip(*two, strict=True)] for row in one]
+
+
+def _least_squares(rows: _Matrix) -> _Matrix:
+    """The pseudoinverse of a matrix with more rows than columns."""
+    turned = _turned(rows)
+    return _times(_inverse(_times(turned, rows)), turned)
+
+
+def _inverse(rows: _Matrix) -> _Matrix:
+    """By elimination."""
+    size = len(rows)
+    whole = [[*row, *(Fraction(i == j) for j in range(size))] for i, row in enumerate(rows)]
+    for at in range(size):
+        pivot = next(row for row in whole[at:] if row[at])
+        whole.remove(pivot)
+        pivot = [value / pivot[at] for value in pivot]
+        whole = [[value - row[at] * factor for value, factor in zip(row, pivot, strict=True)] for row in whole]
+        whole.insert(at, pivot)
+    return [row[size:] for row in whole]
