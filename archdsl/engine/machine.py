@@ -45,15 +45,23 @@ def _word(dtype: torch.dtype) -> str:
 @cache
 def _cpu() -> str:
     """Its name, and the widest vectors that torch may use: containers and virtual machines hide either."""
-    name = platform.processor() or platform.machine()
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    except OSError:
-        pass
+    name = _told("model name") or platform.processor() or platform.machine()
     return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+@cache
+def is_intel() -> bool:
+    """Whether Linux says so."""
+    return _told("vendor_id") == "GenuineIntel"
+
+
+def _told(name: str) -> str:
+    """What Linux tells of the first CPU, or ""."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from archdsl.diagnostics import ArchError, Diagnostic
+from archdsl.engine import in_blocks
 from archdsl.engine.backend import WORDS, Given, refusal
 from archdsl.engine.halved import halved
 from archdsl.engine.openvino_calls import Graph, InSlices, Whole
@@ -72,6 +73,7 @@ class OpenVino:
             _settings(self.dtype, self.threads, streams),
             self.example,
             self.channels_last,
+            blocks=not few and in_blocks.pay(self.dtype),
         )
         return Whole(graph) if slices is None else InSlices(graph, slices)
 

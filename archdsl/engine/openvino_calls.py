@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from archdsl import malloc
+from archdsl.engine import in_blocks
 from archdsl.engine.backend import refusal
 from archdsl.engine.on_disk import OnDisk
 from archdsl.engine.report import Row
@@ -29,7 +30,9 @@ SMALL = 2**16
 
 
 class Graph:
-    """A graph, compiled. make: it anew, since what was compiled needs it no more; kept: where its constants lie. came: the dtype of images and outputs; shapes: of the outputs."""
+    """A graph, compiled. make: it anew, since what was compiled needs it no more; kept: where its constants lie. came: the
+    dtype of images and outputs; shapes: of the outputs. blocks: whether all convolutions are to be as in_blocks.py has them,
+    then whether they are."""
 
     def __init__(
         self,
@@ -38,12 +41,17 @@ class Graph:
         settings: dict[str, Any],
         came: torch.dtype,
         channels_last: bool,
+        *,
+        blocks: bool,
     ) -> None:
         self.make, self.kept, self.settings = make, kept, settings
-        self.came, self.channels_last = came, channels_last
-        made = make()
-        self.shapes = [tuple(output.shape) for output in made.model.outputs]
-        self.compiled = self._compiled(made.model)
+        self.came, self.channels_last, self.blocks = came, channels_last, blocks
+        model = self._made().model
+        self.shapes = [tuple(output.shape) for output in model.outputs]
+        self.compiled = self._compiled(model)
+        if self.blocks and not in_blocks.are(self.compiled):
+            self.blocks = False
+            self.compiled = self._compiled(self._made().model)
         if self.shapes != [tuple(output.shape) for output in self.compiled.outputs]:
             raise refusal("OpenVINO gives the network other sizes", 'backend="onednn" runs it')
 
@@ -53,7 +61,7 @@ class Graph:
 
     def rows(self, x: torch.Tensor, runs: int) -> tuple[Row, ...]:
         """What OpenVINO made of the layers, timed by itself in a graph of its own that counts."""
-        made = self.make()
+        made = self._made()
         compiled = self._compiled(made.model, PERF_COUNT=True)
         request, image = compiled.create_infer_request(), self.laid(x)
         times: dict[str, list[float]] = {}
@@ -65,8 +73,13 @@ class Graph:
         for node in compiled.get_runtime_model().get_ordered_ops():
             seconds = median(times.get(node.get_friendly_name(), [0.0]))
             if seconds:
-                found.append(_row(made, node, seconds))
+                found.append(_row(made, node, seconds, self.blocks))
         return tuple(found)
+
+    def _made(self) -> Any:
+        made = self.make()
+        self.blocks = self.blocks and in_blocks.ask(made.model, _core())
+        return made
 
     def _compiled(self, model: Any, **more: Any) -> Any:
         malloc.trim()
@@ -242,7 +255,7 @@ def _core() -> Any:
     return openvino.Core()
 
 
-def _row(made: Any, node: Any, seconds: float) -> Row:
+def _row(made: Any, node: Any, seconds: float, blocks: bool) -> Row:
     about = {name: value.astype(str) for name, value in node.get_rt_info().items()}
     known = [name.partition("/")[0] for name in about.get("originalLayersNames", "").split(",")]
     layers = [made.layers[name] for name in dict.fromkeys(known) if name in made.layers]
@@ -251,10 +264,16 @@ def _row(made: Any, node: Any, seconds: float) -> Row:
         tuple(dict.fromkeys(name for names, _ in layers for name in names)) or (node.get_friendly_name(),),
         " + ".join(pattern for _, pattern in layers) or kind.lower(),
         (f"OpenVINO {kind}, {kernel}",),
-        (HALVED if made.halved.intersection(known) else "as OpenVINO chose",),
+        (_why(made, known, blocks and kind == "Convolution"),),
         seconds,
         _bytes([*node.inputs(), *node.outputs()]),
     )
+
+
+def _why(made: Any, known: list[str], blocks: bool) -> str:
+    if made.halved.intersection(known):
+        return HALVED
+    return in_blocks.WHY if blocks else "as OpenVINO chose"
 
 
 def _bytes(ports: Sequence[Any]) -> int:

@@ -1,0 +1,94 @@
+"""Which convolutions of OpenVINO's have images in blocks of channels, and that they compute the same."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from test_engine import SMALL, close, small
+
+import archdsl
+from archdsl.engine import in_blocks, machine
+from archdsl.engine.winograd import HALVED
+
+pytestmark = pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() != "AVX512", reason="this CPU has no such kernels"
+)
+
+optimize = partial(archdsl.optimize, backend="openvino")
+
+PLAIN = "input 3x32x32\nconv3-32/2; dwconv3; conv1-64\nresidual { conv1-32; conv3-64 }\nmaxpool; conv3-64; gap; fc-10"
+
+
+def reasons(engine: archdsl.Engine) -> set[str]:
+    """Of its convolutions."""
+    return {row.why[0] for row in engine.report().rows if "Convolution" in row.runs[0]}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """As on a CPU where they are faster; the graphs whose convolutions were asked for in blocks."""
+    found: list[object] = []
+    ask = in_blocks.ask
+    monkeypatch.setattr(in_blocks, "pay", lambda dtype: dtype == torch.float32)
+    monkeypatch.setattr(in_blocks, "ask", lambda model, core: (found.append(model), ask(model, core))[1])
+    return found
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("batch", [1, 6])
+def test_they_compute_the_same(asked: list[object], batch: int, channels_last: bool) -> None:
+    model, _ = small(PLAIN)
+    x = torch.randn(batch, 3, 32, 32)
+    if channels_last:
+        x = x.contiguous(memory_format=torch.channels_last)
+    engine = optimize(model, x)
+    assert close(engine(x), model(x))
+    assert reasons(engine) == {in_blocks.WHY}
+
+
+def test_all_of_a_network_or_none(asked: list[object]) -> None:
+    """A convolution in groups has only a reference there."""
+    model, x = small("input 3x32x32\nconv3-32; conv3-32(groups=4); conv1-64; gap; fc-10")
+    engine = optimize(model, x)
+    assert asked and close(engine(x), model(x))
+    assert reasons(engine) == {"as OpenVINO chose"}
+
+
+def test_not_beside_half_of_the_multiplications(asked: list[object]) -> None:
+    model, x = small("input 3x28x28\nconv3-128 x2; gap; fc-10")
+    assert HALVED in reasons(optimize(model, x, room=2**30)) and not asked
+    assert reasons(optimize(model, x, room=0)) == {in_blocks.WHY}
+
+
+def test_not_in_bf16_and_not_without_convolutions(asked: list[object]) -> None:
+    model, x = small(PLAIN)
+    assert reasons(optimize(model, x, dtype=torch.bfloat16)) == {"as OpenVINO chose"}
+    assert not asked
+    model, x = small("input 16\nfc-32; relu; fc-10")
+    assert close(optimize(model, x)(x), model(x))
+
+
+def test_an_openvino_that_knows_no_such_list(asked: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_blocks, "_list", lambda core: None)
+    model, x = small(PLAIN)
+    engine = optimize(model, x)
+    assert close(engine(x), model(x)) and reasons(engine) == {"as OpenVINO chose"}
+
+
+def test_where_they_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    for vendor, dtype, wanted in (
+        ("GenuineIntel", torch.float32, True),
+        ("GenuineIntel", torch.bfloat16, False),
+        ("AuthenticAMD", torch.float32, False),
+    ):
+        machine.is_intel.cache_clear()
+        monkeypatch.setattr(machine, "_told", {"vendor_id": vendor}.get)
+        assert in_blocks.pay(dtype) == wanted
+    machine.is_intel.cache_clear()
+
+
+def test_a_network_of_all_kinds(asked: list[object]) -> None:
+    model, x = small(SMALL)
+    assert close(optimize(model, x)(x), model(x))
