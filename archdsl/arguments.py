@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Container, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -420,14 +421,25 @@ def _carried_too(head: syntax.Name, layer: str, here: str) -> str:
     """What a `default` before it gives to a convolution that was written as a framework's, which carries nothing."""
     if layer not in ("conv", "dwconv", "sepconv", "upconv"):
         return ""
-    defaults = re.findall(rf"\bdefault\s+(?:conv|{layer})\s*\((.*)\)", head.span.source.text[: head.span.start])
-    given = [field for field in ("norm", "act") if re.search(rf"\b{field}\s*=\s*(?!none)", defaults[-1] if defaults else "")]
+    starts, given_by = _defaults(head.span.source.text, layer)
+    before = bisect_left(starts, head.span.start)
+    given = given_by[before - 1] if before else []
     given = [field for field in given if f"{field}=" not in here]
     if not given:
         return ""
     names = {"norm": "a norm", "act": "an activation"}
     return (f"by `default` it carries {' and '.join(names[field] for field in given)} too; "
             f"({', '.join(f'{field}=none' for field in given)}) leaves that out")  # fmt: skip
+
+
+@lru_cache(maxsize=4)
+def _defaults(text: str, layer: str) -> tuple[list[int], list[list[str]]]:
+    """Where the defaults of a convolution begin, and which of norm and activation each gives."""
+    found = list(re.finditer(rf"\bdefault\s+(?:conv|{layer})\s*\((.*)", text))
+    fields = [
+        [field for field in ("norm", "act") if re.search(rf"\b{field}\s*=(?!\s*none)", default[1])] for default in found
+    ]
+    return [default.start() for default in found], fields
 
 
 def _said_by_name(layer: type[Op], surplus: list[syntax.Argument]) -> Fix | None:

@@ -279,6 +279,7 @@ class Counted(str):
         pytest.param("relu(" + "a=1,\n" * 2000, id="lines in an open parenthesis"),
         pytest.param("input 3x8; " * 2000, id="findings in one line"),
         pytest.param("input 3x8x8\n" + "relu # archdsl: ignore[L102]\n" * 2000, id="ignores"),
+        pytest.param("input 3x8x8\n" + "relu\n" * 2000 + "Conv2d(3, 3, 3)\n" * 100, id="a framework's convolutions"),
         pytest.param("input 3x8x8\nrelu # archdsl: ignore[" + "L102, " * 2000 + "]\n", id="codes of an ignore"),
     ],
 )
