@@ -461,18 +461,18 @@ def _said_by_name(layer: type[Op], surplus: list[syntax.Argument]) -> Fix | None
 def _by_place(
     name: str, layer: type[Op], step: syntax.Step | None, surplus: list[syntax.Argument]
 ) -> Fix | None:
-    """`conv3(64)`, where the width is meant."""
-    lone = step is not None and step.width is None and step.stride is None and len(step.arguments or ()) == 1
-    if (
-        not lone
-        or "channels" not in layer.model_fields
-        or not isinstance(surplus[0].value, (syntax.Number, syntax.Name))
-    ):
+    """`conv3(64)`, `conv3(64, p=1)`, where the width is meant."""
+    if step is None or step.head is None or step.width is not None or step.stride is not None:
         return None
-    assert step is not None and step.head is not None
-    text = surplus[0].value.span.text
-    span = Span(step.span.source, step.head.span.stop, end_of_arguments(step))
-    return Fix(span, f"-{text}", f"write `{name}-{text}`")
+    first, *others = step.arguments or ()
+    if surplus != [first] or "channels" not in layer.model_fields or not isinstance(first.value, (syntax.Number, syntax.Name)):
+        return None
+    text, span = f"-{first.value.span.text}", Span(step.span.source, step.head.span.stop, end_of_arguments(step))
+    if others:
+        span = Span(step.span.source, step.head.span.stop, others[0].span.start)
+        text += "("
+    whole = name + text + (span.source.text[span.stop : end_of_arguments(step)] if others else "")
+    return Fix(span, text, f"write `{whole}`")
 
 
 def _hyphenated(head: syntax.Name, width: syntax.Name) -> Diagnostic | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from archdsl import syntax
@@ -174,6 +175,11 @@ def _unknown(head: syntax.Name, stem: str, digits: str, module: Module) -> Diagn
     layer = LAYERS.get(near or "")
     if layer is not None and takes_branches(layer) and follows[:1] == "(":
         return _misspelt(head, None, f"write `{near} [ a | b ]`")
+    width = re.match(r"\(\s*([1-9][0-9_]*)\s*\)", follows)
+    if near == "fc" and width:
+        span = Span(head.span.source, head.span.start, head.span.stop + width.end())
+        text = f"fc-{width[1]}"
+        return replace(_misspelt(head, None, f"write `{text}`"), fix=Fix(span, text, f"write `{text}`"))
     if foreign and re.match(r"\(\s*[^\s)]", follows):
         return _misspelt(head, None, f"did you mean `{near}`? its arguments are others")
     return _misspelt(head, near)

@@ -90,6 +90,7 @@ LAYER_WORDS = {
     "mbconvblock": "mbconv",
     "invertedresidual": "inverted",
     "shortcut": "residual",
+    "res": "residual",
     "convnormact": "`conv3-64(norm=bn, act=relu)`",
     "convbnact": "`conv3-64(norm=bn, act=relu)`",
     "convbnrelu": "`conv3-64(norm=bn, act=relu)`",

@@ -26,6 +26,16 @@ def edited(text: str, d: Diagnostic) -> str | None:
 
 
 MEANT = [
+    ("[conv3-64, relu] * 2", "{ conv3-64; relu } x2"),
+    ("[conv3-64(p=(1, 1)); relu] x 3", "{ conv3-64(p=(1, 1)); relu } x3"),
+    ("[conv3-64; relu]", "{ conv3-64; relu }"),
+    ("(conv3-32, relu) x2", "{ conv3-32; relu } x2"),
+    ("2 x { conv3-32; relu }", "{ conv3-32; relu } x2"),
+    ("layer1: bottleneck(64) x 3", "bottleneck(64) x3 as layer1"),
+    ("conv3-64 \u2192 bn \u21d2 relu", "conv3-64; bn; relu"),
+    ("for i in range(3) { conv3-64; relu }", "{ conv3-64; relu } x3"),
+    ("conv5x5(6, padding=2)", "conv5x5-6(padding=2)"),
+    ("res { conv3-3 }", "residual { conv3-3 }"),
     ("conv3-64 @a; relu", "conv3-64 as a; relu"),
     ("conv3-64/2(p=1) @a", "conv3-64/2(p=1) as a"),
     ("c1: conv3-64 x2; relu", "conv3-64 x2 as c1; relu"),
@@ -197,8 +207,8 @@ def test_words_of_the_language(text: str, meant: str) -> None:
         ("x = input(3, 32, 32)", "remove it; `residual { ... }` adds what comes in"),
         ("x = conv(x, 64, 3)", "write the layer alone"),
         ("x + y", "write `add [ x | y ]`"),
-        ("2 x { conv3-32; relu }", "write `{ ... } x2`"),
-        ("(conv3-32, relu) x2", "write `{ ... }`"),
+        ("(conv3-32, relu)", "write `{ conv3-32; relu }` for one after another"),
+        ("[conv1-32, conv3-32]", "`concat [ a | b ]` for branches side by side"),
         ("parallel [ conv1-64 | conv3-32 ]", "write `concat [ a | b ]`, or add, mul, mean or maximum"),
         ("Sequential(Conv2d(3, 16, 3), ReLU(), MaxPool2d(2))", "write the layers alone, one after another"),
         ("def tiny(classes=10):", "write a network, `arch net { ... }`"),
@@ -249,6 +259,8 @@ def test_a_long_word_costs_no_more_than_its_length() -> None:
         ("gap; dense(10, relu)", "gap; fc-10(act=relu)"),
         ("gap; dense(classes, activation=softmax)", "gap; fc-classes(act=softmax)"),
         ("flatten; dense(classes)", "flatten; fc-classes"),
+        ("flatten; linear(1000)", "flatten; fc-1000"),
+        ("gap; Linear( 10 )", "gap; fc-10"),
     ],
 )
 def test_dense_as_keras_has_it(typed: str, meant: str) -> None:

@@ -14,8 +14,9 @@ from archdsl.source import Source
 from archdsl.syntax_errors.arithmetic import bare_arithmetic
 from archdsl.syntax_errors.characters import comment_of_another_language, foreign_character, string
 from archdsl.syntax_errors.joined import (
+    arrows,
     body_in_parentheses,
-    grouped_by_parentheses,
+    grouped_by_other_brackets,
     listed,
     name_of_the_input,
     repeat_by_a_product,
@@ -24,7 +25,7 @@ from archdsl.syntax_errors.joined import (
     steps_joined,
     tensors_in_arithmetic,
 )
-from archdsl.syntax_errors.keywords import misspelt_keyword
+from archdsl.syntax_errors.keywords import body_after_a_colon, misspelt_keyword
 from archdsl.syntax_errors.labels import label_elsewhere
 from archdsl.syntax_errors.loose import loose_arguments
 from archdsl.syntax_errors.numbers import bad_number, loose_number, loose_shape, shape_expected
@@ -65,12 +66,14 @@ _SLIPS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     string,
     comment_of_another_language,
     misspelt_keyword,
+    body_after_a_colon,
     row_of_a_table,
     body_in_parentheses,
     repeat_in_parentheses,
     loose_shape,
     name_of_the_input,
     label_elsewhere,
+    arrows,
     foreign_character,
     dangling_repeat,
     glued_repeat,
@@ -83,7 +86,7 @@ _SLIPS: tuple[Callable[[Place], Diagnostic | None], ...] = (
     bare_arithmetic,
     repeat_in_front,
     repeat_by_a_product,
-    grouped_by_parentheses,
+    grouped_by_other_brackets,
     listed,
     steps_joined,
     tensors_in_arithmetic,

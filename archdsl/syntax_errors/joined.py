@@ -12,7 +12,8 @@ from archdsl.syntax_errors.place import COPIES, RESERVED, Place, error, write
 from archdsl.syntax_errors.steps import MERGES, innermost, inside_of, starts_a_step
 
 _REACH = 200  # characters that are looked at before a bracket
-_SIGNS = ("->", "=>", ">>", "|", "+")
+_ARROWS = ("\u2192", "\u21d2")
+_SIGNS = ("->", "=>", ">>", "|", "+", *_ARROWS)
 
 
 def steps_joined(place: Place) -> Diagnostic | None:
@@ -44,6 +45,11 @@ def steps_joined(place: Place) -> Diagnostic | None:
     whole = source[place.words[place.first].start : before] + text + source[span.stop : place.words[last].stop]
     return error("A001", f"steps follow one another with `;`, not with `{shown}`", place.span(*signs[0]), "between two steps",
                  f"write `{whole}`", Fix(Span(place.source, before, span.stop), text, f"write `{whole}`"))  # fmt: skip
+
+
+def arrows(place: Place) -> Diagnostic | None:
+    """`conv3-64 \u2192 relu`: no arrow of the language's is meant."""
+    return steps_joined(place) if place.text in _ARROWS else None
 
 
 def _sign(place: Place, at: int) -> int | None:
@@ -82,17 +88,25 @@ def listed(place: Place) -> Diagnostic | None:
                  f"write `{step}`", Fix(span, "", f"write `{step}`"))  # fmt: skip
 
 
-def grouped_by_parentheses(place: Place) -> Diagnostic | None:
-    """`(conv3-64; relu) x2`"""
-    if place.index != place.first or place.text != "(" or not starts_a_step(place, place.index + 1):
+def grouped_by_other_brackets(place: Place) -> Diagnostic | None:
+    """`(conv3-64; relu) x2`, `[conv3-64, relu] * 2`"""
+    if place.index != place.first or place.text not in ("(", "[") or not starts_a_step(place, place.index + 1):
         return None
     opened = place.span().start
     inside = inside_of(place, opened)
-    if inside is None:
+    if inside is None or place.text == "[" and re.search(r"[|{]", inside.text):
         return None
-    span = Span(place.source, opened, inside.stop + 1)
-    fix = None if "," in re.sub(r"\([^()]*\)", "", inside.text) else write(span, f"{{ {inside.text.strip()} }}")
-    return error("A001", "steps are grouped by braces", place.span(), "not a brace", "write `{ ... }`", fix)
+    flat = re.sub(r"\([^()]*\)", lambda found: " " * len(found[0]), inside.text)
+    text = "".join(";" if mark == "," else one for one, mark in zip(inside.text, flat, strict=True)).strip()
+    copies = re.compile(r".\s*[x*\u00d7]\s*([1-9][0-9]*)(?!\w)").match(place.source.text, inside.stop)
+    whole = f"{{ {text} }}" + (f" x{copies[1]}" if copies else "")
+    if copies is None and "," in flat:
+        hint = f"write `{whole}` for one after another, `concat [ a | b ]` for branches side by side"
+        return error("A001", "steps are grouped by braces", place.span(), "not a brace", hint)
+    if copies is None and place.text == "[" and not re.search(r"[;\n]", flat):
+        return None
+    span = Span(place.source, opened, copies.end() if copies else inside.stop + 1)
+    return error("A001", "steps are grouped by braces", place.span(), "not a brace", f"write `{whole}`", write(span, whole))
 
 
 def body_in_parentheses(place: Place) -> Diagnostic | None:
@@ -133,7 +147,11 @@ def repeat_in_front(place: Place) -> Diagnostic | None:
     last = place.end_of_step(step)
     text = place.span(step, last).text
     span, fix, hint = place.span(place.index, step - 1), None, f"write `{{ ... }} x{found[1]}`"
-    if not re.search(r"[{\[]|\bas\b|->|\bx[0-9(]", text):
+    inside = inside_of(place, place.words[step].start) if place.word(step) == "{" else None
+    if inside is not None:
+        whole = Span(place.source, span.start, inside.stop + 1)
+        fix = Fix(whole, f"{{{inside.text}}} x{found[1]}", hint)
+    elif not re.search(r"[{\[]|\bas\b|->|\bx[0-9(]", text):
         fix = write(place.span(place.index, last), f"{text} x{found[1]}")
         hint = f"write `{text} x{found[1]}`"
     return error("A001", "a repeat stands after its step", span, "before the step", hint, fix)

@@ -34,6 +34,18 @@ _ELSEWHERE = {
 }
 
 
+def body_after_a_colon(place: Place) -> Diagnostic | None:
+    """`arch net:`, `network net:`, `block f(k):`"""
+    found = re.fullmatch(r"([A-Za-z]+)[ \t]+([A-Za-z_]\w*)[ \t]*(\([^(){}]*\))?[ \t]*:[ \t]*(?:#.*)?", place.line())
+    word = found[1].lower() if found else ""
+    word = _ELSEWHERE.get(word, word)
+    if found is None or word not in ("arch", "block") or place.words[0].start != place.words[place.first].start:
+        return None
+    head = f"{word} {found[2]}{found[3] or ''}"
+    return error("A001", f"what `{word}` holds stands in braces", place.span(len(place.words) - 1), "not a brace",
+                 f"write `{head} {{ ... }}`: indents mean nothing here")  # fmt: skip
+
+
 def misspelt_keyword(place: Place) -> Diagnostic | None:
     """`Arch net {`, `model net {`, `ouput @c1`"""
     word = place.word(place.first)

@@ -60,6 +60,10 @@ class Place:
             return Span(self.source, stop, stop)
         return Span(self.source, self.words[first].start, self.words[min(last, len(self.words) - 1)].stop)
 
+    def line(self) -> str:
+        """From the first word of the line, as far as it is looked at."""
+        return self.source.text[self.words[0].start : self.words[-1].stop] if self.words else ""
+
     def end_of_step(self, first: int) -> int:
         """The last word of what a word is part of, before a `;`, a `|` or a closing bracket."""
         last = first

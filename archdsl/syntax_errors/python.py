@@ -9,6 +9,7 @@ from archdsl.diagnostics import Diagnostic, Fix
 from archdsl.ops import LAYERS
 from archdsl.source import Span
 from archdsl.syntax_errors.place import Place, error, write
+from archdsl.syntax_errors.steps import inside_of
 from archdsl.words import absent, layer_word, plain_name
 
 PYTHON = frozenset("for def class import from return while with lambda elif print".split())
@@ -29,7 +30,7 @@ def python(place: Place) -> Diagnostic | None:
     ):
         span = place.span(place.first)
         hint = {
-            "for": "write what repeats once: `conv3-64 x3`, or `{ ... } x3`",
+            "for": "write what repeats once: `conv3-64 x3`, or `{ ... } x3`; in it `copy` counts from 0",
             "while": "write what repeats once: `conv3-64 x3`, or `{ ... } x3`",
             "def": "write a network, `arch net { ... }`, or a part of it, `block f(k) { ... }`",
             "class": "write an arch: `arch net { ... }`",
@@ -40,6 +41,8 @@ def python(place: Place) -> Diagnostic | None:
         if first == "class":
             hint = f"write an arch, and its layers in order: `arch {place.word(place.first + 1).lower() or 'net'} {{ ... }}`"
         fix = Fix(span, "else if", "write `else if`") if first == "elif" else None
+        if first == "for" and (loop := _loop(place)):
+            hint, fix = loop
         return error("A001", f"`{first}` is Python, not a step", span, "not a word of the language", hint, fix)
     if place.text == "." and place.index == place.first + 1:
         return _dotted(place, first)
@@ -55,6 +58,22 @@ def python(place: Place) -> Diagnostic | None:
                      "no name is given a value without `let`", f"write `let {first} = ...`; a step's label is"
                      f" written after it, `as {first}`", write(span, f"let {first}"))  # fmt: skip
     return None
+
+
+def _loop(place: Place) -> tuple[str, Fix] | None:
+    """`for i in range(3) { ... }`, whose steps do not ask for i."""
+    text = place.source.text
+    start = place.words[place.first].start
+    head = re.compile(r"for\s+(\w+)\s+in\s+range\(\s*([0-9]+)\s*\)\s*(?=\{)").match(text, start)
+    inside = inside_of(place, head.end()) if head else None
+    if head is None or inside is None or re.search(rf"\b{head[1]}\b", inside.text):
+        return None
+    copies = int(head[2])
+    if not 1 < copies < 1000 or re.match(r"[ \t]*[^\s;}\]|#]", text[inside.stop + 1 :][:100]):
+        return None
+    body = text[head.end() : inside.stop + 1]
+    shown = f"{body} x{copies}" if len(body) < 60 and "\n" not in body else f"{{ ... }} x{copies}"
+    return f"write `{shown}`", Fix(Span(place.source, start, inside.stop + 1), f"{body} x{copies}", f"write `{shown}`")
 
 
 def _dotted(place: Place, first: str) -> Diagnostic:
