@@ -277,6 +277,24 @@ def test_who_is_far_behind_is_timed_no_more(monkeypatch: pytest.MonkeyPatch) -> 
     assert found == pytest.approx({"fast": 1.0, "slow": 2.0, "close": 1.01})
 
 
+@pytest.mark.parametrize(("dtype", "share"), [("bf16", 0.5), ("bf16", 0.97), ("float32", None)])
+def test_it_is_said_where_float32_is_faster(monkeypatch: pytest.MonkeyPatch, dtype: str, share: float | None) -> None:
+    seen: list[list[torch.dtype]] = []
+
+    def times(engines: dict[str, Engine], example: torch.Tensor, rounds: int) -> dict[str, float]:
+        seen.append([engine.dtype for engine in engines.values()])
+        seconds = {torch.bfloat16: 1.0, torch.float32: share or 1.0}
+        return {name: seconds[engine.dtype] for name, engine in engines.items()}
+
+    monkeypatch.setattr(tuning, "_times", times)
+    model, x = small()
+    tuned = tuning.tune(model, x[:1], dtype=torch.bfloat16 if dtype == "bf16" else None)
+    assert tuned.float32 == share and len(seen) == (2 if share else 1)
+    assert not share or seen[1] == [torch.bfloat16, torch.float32]
+    said = tuning.to_text("small", tuned)
+    assert ("float32 is faster on this CPU: 0.50 of the time" in said) == (share == 0.5)
+
+
 def test_optimize_takes_what_was_measured() -> None:
     model, x = small()
     default = archdsl.optimize(model, x)

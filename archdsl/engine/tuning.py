@@ -39,11 +39,13 @@ class Candidate(NamedTuple):
 
 
 class Tuned(NamedTuple):
-    """candidates: all, the fastest first; eager: the error of the module itself, or None where torch can't compute it."""
+    """candidates: all, the fastest first; eager: the error of the module itself, or None where torch can't compute it;
+    float32: of a CPU's bf16, the time that the best one's backend takes in float32, as a share of its own; None if unknown."""
 
     candidates: tuple[Candidate, ...]
     eager: float | None
     key: choices.Key | None
+    float32: float | None = None
 
     @property
     def best(self) -> Candidate | None:
@@ -83,7 +85,13 @@ def tune(
         for name, candidate in errors.items()
     ]
     order = sorted([*found, *out], key=lambda each: (each.ns is None, each.ns))
-    return Tuned(tuple(order), eager, next((engine.key for engine in engines.values()), None))
+    tuned = Tuned(tuple(order), eager, next((engine.key for engine in engines.values()), None))
+    best = engines.get(tuned.best.name) if tuned.best else None
+    if best is None or best.dtype != torch.bfloat16 or example.device.type != "cpu":
+        return tuned
+    other = Engine(model, example, torch.float32, best.backend)
+    shares = _times({"bf16": best, "float32": other}, example, min(rounds, 3))
+    return tuned._replace(float32=shares["float32"] / shares["bf16"])
 
 
 def keep(tuned: Tuned) -> str:
@@ -108,6 +116,8 @@ def to_text(name: str, tuned: Tuned) -> str:
         times = f"{each.error / tuned.eager:.2f}" if each.error is not None and tuned.eager else "-"
         said = each.wrong or ("chosen" if each is tuned.best else "")
         lines.append(f"{each.name.ljust(width)}  {ms:>10}  {error:>8}  {times:>9}  {said}".rstrip())
+    if tuned.float32 is not None and tuned.float32 * LEVEL < 1:
+        lines += ["", f"float32 is faster on this CPU: {tuned.float32:.2f} of the time; its weights take twice the memory"]
     return "\n".join(lines)
 
 
