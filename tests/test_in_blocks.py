@@ -48,11 +48,21 @@ def test_they_compute_the_same(asked: list[object], batch: int, channels_last: b
     assert reasons(engine) == {in_blocks.WHY}
 
 
-def test_all_of_a_network_or_none(asked: list[object]) -> None:
-    """A convolution in groups has only a reference there."""
-    model, x = small("input 3x32x32\nconv3-32; conv3-32(groups=4); conv1-64; gap; fc-10")
+@pytest.mark.parametrize("odd", ["conv3-32(groups=4)", "conv1-4; conv1-32", "conv1-20"])
+def test_all_of_a_network_or_none(asked: list[object], monkeypatch: pytest.MonkeyPatch, odd: str) -> None:
+    """What has no kernel there is not compiled in vain."""
+    monkeypatch.setattr(in_blocks, "are", lambda compiled: pytest.fail("it was compiled"))
+    model, x = small(f"input 3x32x32\nconv3-32; {odd}; conv1-64; gap; fc-10")
     engine = optimize(model, x)
     assert asked and close(engine(x), model(x))
+    assert reasons(engine) == {"as OpenVINO chose"}
+
+
+def test_openvino_may_choose_otherwise(asked: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_blocks, "are", lambda compiled: False)
+    model, x = small(PLAIN)
+    engine = optimize(model, x)
+    assert len(asked) == 1 and close(engine(x), model(x))
     assert reasons(engine) == {"as OpenVINO chose"}
 
 

@@ -20,6 +20,9 @@ from archdsl.engine.machine import is_intel
 
 WHY = "its kernels for images in blocks of channels"
 
+BLOCK = 16
+"""Channels of a block: of float32 as many as a register holds. Half of them leave half of it empty, and are still taken."""
+
 LIST = "primitives_priority_0"
 
 TEXT = """<net name="list" version="11"><layers>
@@ -36,14 +39,22 @@ def pay(dtype: torch.dtype) -> bool:
 
 
 def ask(model: Any, core: Any) -> bool:
-    """Let all convolutions of a graph be such. False where there are none, or this OpenVINO can't be asked."""
-    found = _list(core)
+    """Let all convolutions of a graph be such. False where not all can, there are none, or this OpenVINO can't be asked."""
     nodes = [node for node in model.get_ops() if node.get_type_name() in ("Convolution", "GroupConvolution")]
+    found = _list(core) if all(map(_can, nodes)) else None
     if found is None:
         return False
     for node in nodes:
         node.set_rt_info(found, LIST)
     return bool(nodes)
+
+
+def _can(node: Any) -> bool:
+    """Whether there is a kernel: what is compiled in vain takes memory all the same."""
+    *groups, wide, deep, _, _ = node.get_input_shape(1)
+    if groups:
+        return wide == deep == 1 or wide % BLOCK == deep % BLOCK == 0
+    return wide % (BLOCK // 2) == 0 and (deep % (BLOCK // 2) == 0 or deep == 3)
 
 
 def are(compiled: Any) -> bool:

@@ -51,6 +51,7 @@ class Graph:
         self.compiled = self._compiled(model)
         if self.blocks and not in_blocks.are(self.compiled):
             self.blocks = False
+            del model, self.compiled  # or its packed weights would lie beside those of the next
             self.compiled = self._compiled(self._made().model)
         if self.shapes != [tuple(output.shape) for output in self.compiled.outputs]:
             raise refusal("OpenVINO gives the network other sizes", 'backend="onednn" runs it')
