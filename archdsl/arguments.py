@@ -467,12 +467,10 @@ def _by_place(
     first, *others = step.arguments or ()
     if surplus != [first] or "channels" not in layer.model_fields or not isinstance(first.value, (syntax.Number, syntax.Name)):
         return None
-    text, span = f"-{first.value.span.text}", Span(step.span.source, step.head.span.stop, end_of_arguments(step))
-    if others:
-        span = Span(step.span.source, step.head.span.stop, others[0].span.start)
-        text += "("
-    whole = name + text + (span.source.text[span.stop : end_of_arguments(step)] if others else "")
-    return Fix(span, text, f"write `{whole}`")
+    source, stop = step.span.source, end_of_arguments(step)
+    until = others[0].span.start if others else stop
+    text = f"-{first.value.span.text}" + ("(" if others else "")
+    return Fix(Span(source, step.head.span.stop, until), text, f"write `{name}{text}{source.text[until:stop]}`")
 
 
 def _hyphenated(head: syntax.Name, width: syntax.Name) -> Diagnostic | None:

@@ -33,6 +33,7 @@ TEXT = """<net name="list" version="11"><layers>
 <input><port id="0" precision="FP32"><dim>1</dim></port></input></layer>
 </layers><edges><edge from-layer="0" from-port="0" to-layer="1" to-port="0"/></edges></net>"""
 
+
 def pay(dtype: torch.dtype) -> bool:
     """Whether such convolutions are faster here, if all are such."""
     return dtype == torch.float32 and is_intel() and torch.backends.cpu.get_cpu_capability() == "AVX512"

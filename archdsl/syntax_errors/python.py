@@ -69,7 +69,7 @@ def _loop(place: Place) -> tuple[str, Fix] | None:
     if head is None or inside is None or re.search(rf"\b{head[1]}\b", inside.text):
         return None
     copies = int(head[2])
-    if not 1 < copies < 1000 or re.match(r"[ \t]*[^\s;}\]|#]", text[inside.stop + 1 :][:100]):
+    if not 1 < copies < 1000 or re.match(r"[ \t]*[^\s;}\]|#]", text[inside.stop + 1 : inside.stop + 101]):
         return None
     body = text[head.end() : inside.stop + 1]
     shown = f"{body} x{copies}" if len(body) < 60 and "\n" not in body else f"{{ ... }} x{copies}"
