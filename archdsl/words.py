@@ -76,6 +76,7 @@ LAYER_WORDS = {
     "shuffle": "channelshuffle",
     "skip": "identity",
     "noop": "identity",
+    "id": "identity",
     "depthtospace": "pixelshuffle",
     "subpixel": "pixelshuffle",
     "spacetodepth": "pixelunshuffle",

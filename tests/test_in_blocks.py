@@ -58,6 +58,42 @@ def test_all_of_a_network_or_none(asked: list[object], monkeypatch: pytest.Monke
     assert reasons(engine) == {"as OpenVINO chose"}
 
 
+SQUEEZED = "input 3x32x32\nconv3-32; mul [ {} | identity ]; conv1-64; gap; fc-10"
+
+
+@pytest.mark.parametrize(
+    "squeeze",
+    [
+        "gap; conv1-4; conv1-32",
+        "gap; conv1-3(act=none); silu; conv1-5(bias=false, act=none); gelu; conv1-32; sigmoid",
+        "gap; conv1-12(bias=false, act=none); concat [ conv1-16 | conv1-16(bias=false) ]; tanh",
+    ],
+)
+def test_squeezed_images_are_filled_up(asked: list[object], squeeze: str) -> None:
+    model, x = small(SQUEEZED.format(squeeze))
+    engine = optimize(model, x)
+    assert close(engine(x), model(x))
+    assert reasons(engine) == {in_blocks.WHY}
+
+
+@pytest.mark.parametrize(
+    "squeeze",
+    [
+        "gap; conv1-4; softmax; conv1-32",
+        "gap; conv1-4; residual { conv1-4 }; conv1-32",
+        "gap; conv1-4; conv1-32(groups=4)",
+        "gap; conv1-12(groups=4, bias=false, act=none); conv1-32",
+        "gap; conv1-4; concat [ " + " | ".join(8 * ["identity"]) + " ]",
+    ],
+)
+def test_not_what_others_read_too(asked: list[object], monkeypatch: pytest.MonkeyPatch, squeeze: str) -> None:
+    monkeypatch.setattr(in_blocks, "are", lambda compiled: pytest.fail("it was compiled"))
+    model, x = small(SQUEEZED.format(squeeze))
+    engine = optimize(model, x)
+    assert close(engine(x), model(x))
+    assert reasons(engine) == {"as OpenVINO chose"}
+
+
 def test_openvino_may_choose_otherwise(asked: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(in_blocks, "are", lambda compiled: False)
     model, x = small(PLAIN)
