@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from test_engine import SMALL, close, small
 
 import archdsl
-from archdsl.engine import in_blocks, machine
+from archdsl.engine import choices, in_blocks, machine, tuning
 from archdsl.engine.winograd import HALVED
 
 pytestmark = pytest.mark.skipif(
@@ -121,6 +122,54 @@ def test_an_openvino_that_knows_no_such_list(asked: list[object], monkeypatch: p
     model, x = small(PLAIN)
     engine = optimize(model, x)
     assert close(engine(x), model(x)) and reasons(engine) == {"as OpenVINO chose"}
+
+
+def test_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On any CPU that has them, and then without half of the multiplications; or not where they are the default."""
+    model, x = small("input 3x28x28\nconv3-128 x2; gap; fc-10")
+    for default in (False, True):
+        monkeypatch.setattr(in_blocks, "pay", lambda dtype, default=default: default)
+        for backend, wanted in (
+            ("openvino/blocks", in_blocks.WHY), ("openvino/1/blocks", in_blocks.WHY), ("openvino/plain", "as OpenVINO chose")
+        ):
+            engine = optimize(model, x, backend=backend, room=None if "blocks" in backend else 0)
+            assert reasons(engine) == {wanted} and engine.layout == backend.rpartition("/")[2]
+            assert close(engine(x), model(x))
+        assert optimize(model, x, room=0).layout == ("blocks" if default else "plain")
+        assert optimize(model, x, room=2**30).layout == "plain"
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype", "said"),
+    [
+        ("conv3-20", torch.float32, "not all convolutions can have images in blocks"),
+        ("conv3-32", torch.bfloat16, "only in float32 on a CPU with AVX-512 can images lie in blocks"),
+    ],
+)
+def test_asked_for_and_not_to_be_had(text: str, dtype: torch.dtype, said: str) -> None:
+    model, x = small(f"input 3x8x8\n{text}; gap; fc-10")
+    with pytest.raises(archdsl.ArchError) as caught:
+        optimize(model, x, dtype=dtype, backend="openvino/blocks")
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message) == ("A411", said)
+
+
+def test_tune_tries_both(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where there are both; what is chosen is what the next engine has."""
+    monkeypatch.setenv("ARCHDSL_CACHE", str(tmp_path))
+    monkeypatch.setattr(tuning, "TURN", 0.001)
+    model, x = small(PLAIN)
+    for default, other in (("plain", "blocks"), ("blocks", "plain")):
+        monkeypatch.setattr(in_blocks, "pay", lambda dtype, default=default: default == "blocks")
+        names = [each.name for each in tuning.tune(model, x[:1], rounds=1).candidates]
+        assert sorted(names) == ["onednn", "openvino", f"openvino/{other}"]
+    names = [each.name for each in tuning.tune(model, torch.randn(8, 3, 32, 32), rounds=1).candidates]
+    assert [name for name in names if "plain" in name] == ["openvino/8/plain"]
+    names = [each.name for each in tuning.tune(model, x[:1], dtype=torch.bfloat16, rounds=1).candidates]
+    assert sorted(names) == ["onednn", "openvino"]
+    engine = optimize(model, x, backend=None)
+    choices.keep(engine.key, choices.Choice("openvino/plain", 1_000, 1e-7))
+    assert (engine.layout, optimize(model, x, backend=None).layout) == ("blocks", "plain")
 
 
 def test_where_they_pay(monkeypatch: pytest.MonkeyPatch) -> None:

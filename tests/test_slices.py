@@ -241,7 +241,7 @@ def test_a_child_has_threads_of_its_own() -> None:
 # ---- asked for, and measured ----
 
 
-@pytest.mark.parametrize("asked", ["onednn/", "onednn/0", "onednn/-1", "onednn/two", "onednn/²", "onednn/9999999999"])
+@pytest.mark.parametrize("asked", ["onednn/", "onednn/0", "onednn/-1", "onednn/two", "onednn/²", "onednn/9999999999", "onednn/4/8", "onednn/blocks", "openvino/blocks/4"])
 def test_names_that_say_no_number(asked: str) -> None:
     model, x = small()
     with pytest.raises(ArchError, match="no number of images") as caught:
@@ -255,7 +255,8 @@ def test_what_was_measured_is_cut_so(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(tuning, "REST", 0.0)
     model, x = small()
     tuned = tuning.tune(model, x, rounds=2)
-    assert {each.name for each in tuned.candidates} == {f"{b}/{most}" for b in BACKENDS for most in (4, 2, 1)}
+    cuts = {each.name for each in tuned.candidates if each.name.count("/") == 1}
+    assert cuts == {f"{b}/{most}" for b in BACKENDS for most in (4, 2, 1)}
     assert tuned.key is not None
     choices.keep(tuned.key, Choice("onednn/1", 1000, 1e-7))
     engine = archdsl.optimize(copy.deepcopy(model), x)

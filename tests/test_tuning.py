@@ -215,7 +215,7 @@ def test_the_fastest_of_those_that_are_right(monkeypatch: pytest.MonkeyPatch, ca
         raise refusal("not for this one", "")
 
     class Around:
-        slices = None
+        slices, layout = None, ""
 
         def __init__(self, inner: Any, seconds: float, factor: float = 1.0) -> None:
             self.inner, self.seconds, self.factor = inner, seconds, factor

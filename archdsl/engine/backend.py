@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Given(NamedTuple):
     """What a backend is made of. network: after `resized` to the example; state: a state_dict; dtype: what is
     computed in; example: of the images, whose dtype the outputs have; most: images that run together, as `sliced` has it;
-    room: as `optimize` has it.
+    room: as `optimize` has it; layout: how images lie between layers, one of the backend's words for that. None leaves
+    either to the backend.
     """
 
     network: Network
@@ -27,13 +28,18 @@ class Given(NamedTuple):
     example: torch.Tensor
     most: int | None = None
     room: int | None = None
+    layout: str | None = None
 
 
 class Ready(Protocol):
-    """One size, ready to run. Several threads may call it at once. slices: how it cuts the batch, if it does."""
+    """One size, ready to run. Several threads may call it at once. slices: how it cuts the batch, if it does; layout:
+    how images lie between its layers, if the backend has a word for that, or ""."""
 
     @property
     def slices(self) -> Slices | None: ...
+
+    @property
+    def layout(self) -> str: ...
 
     def warm(self, x: torch.Tensor) -> None:
         """Do what the first calls with such images would do once."""

@@ -28,6 +28,9 @@ def _gpu(given: Given) -> Backend:
 BACKENDS: dict[str, Callable[[Given], Backend]] = {"onednn": OneDnn, "openvino": OpenVino, "gpu": _gpu}
 """By the name that `optimize(backend=)` has. Each raises ArchError (A401, A411) for what it can't run."""
 
+LAYOUTS: dict[str, tuple[str, ...]] = {"openvino": openvino.LAYOUTS}
+"""Of those that can be asked how images lie between layers, the words for that."""
+
 DEFAULT = "openvino"
 """Where it is installed and has every layer; otherwise the first."""
 
@@ -47,14 +50,18 @@ class Made(NamedTuple):
 
 def made(given: Given, asked: str, why: str) -> Made:
     """This backend, ready for the example. asked: its name, after which `/4` says that slices of a batch have at most four
-    images. Raises ArchError (A401, A411) where it can't be, or none is called so."""
-    name, cut, most = asked.partition("/")
-    if cut:
+    images, and a word of `LAYOUTS` how images lie between layers: `openvino/4/blocks`. Raises ArchError (A401, A411) where it
+    can't be, or none is called so."""
+    name, *words = asked.split("/")
+    if name not in BACKENDS:
+        raise refusal(f"no backend is called {name!r}", f"there are {', '.join(sorted(BACKENDS))}")
+    if words and words[-1] in LAYOUTS.get(name, ()):
+        given = given._replace(layout=words.pop())
+    if words:
+        most = "/".join(words)
         if not (most.isascii() and most.isdigit() and 0 < len(most) < 10 and int(most)):
             raise refusal(f"{asked!r} has no number of images after the /", f'"{name}/4" runs four together')
         given = given._replace(most=int(most))
-    if name not in BACKENDS:
-        raise refusal(f"no backend is called {name!r}", f"there are {', '.join(sorted(BACKENDS))}")
     if name not in backends_on(given.example.device):
         where = given.example.device
         raise refusal(f"{name} does not run on {where}", "onednn and openvino run on a CPU, gpu on a CUDA GPU")

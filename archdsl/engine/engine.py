@@ -48,7 +48,8 @@ def optimize(
     have the dtype of the images.
     backend: "onednn", which comes with torch, or "openvino", an extra; on a GPU "gpu". On a CPU a batch runs in slices,
     each with a thread of its own, where that is expected to be faster; "onednn/4" says that a slice has at most four
-    images, and a batch of four is not cut. Unless stated the one that
+    images, and a batch of four is not cut; "openvino/blocks" and "openvino/plain", how images lie between layers
+    (`engine.layout`). Unless stated the one that
     `archdsl tune` found the fastest for this network, size, dtype, CPU and number of threads; where it was not
     asked, openvino if it is installed and has all layers, otherwise onednn.
     room: bytes that may be taken beyond the weights' own for forms of them that run faster, in float32 on a CPU; unless
@@ -130,6 +131,11 @@ class Engine:
     def slices(self) -> Slices | None:
         """How a batch of the example's size is cut; None where it runs as a whole."""
         return self._ready(self._shape).slices
+
+    @property
+    def layout(self) -> str:
+        """How images lie between layers: with openvino "blocks" or "plain", or "" where there is no choice."""
+        return self._ready(self._shape).layout
 
     @property
     def plan(self) -> Plan:

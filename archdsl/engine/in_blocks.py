@@ -36,9 +36,14 @@ TEXT = """<net name="list" version="11"><layers>
 </layers><edges><edge from-layer="0" from-port="0" to-layer="1" to-port="0"/></edges></net>"""
 
 
+def can(dtype: torch.dtype) -> bool:
+    """Whether there are such convolutions here."""
+    return dtype == torch.float32 and torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
 def pay(dtype: torch.dtype) -> bool:
-    """Whether such convolutions are faster here, if all are such."""
-    return dtype == torch.float32 and is_intel() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    """Whether they are known to be faster here, if all are such; elsewhere `tune` finds out."""
+    return can(dtype) and is_intel()
 
 
 def ask(model: Any, core: Any) -> bool:
@@ -48,7 +53,7 @@ def ask(model: Any, core: Any) -> bool:
     nodes = [node for node in model.get_ops() if node.get_type_name() in ("Convolution", "GroupConvolution")]
     fill(nodes, BLOCK // 2)
     model.validate_nodes_and_infer_types()
-    found = _list(core) if all(map(_can, nodes)) else None
+    found = _list(core) if all(map(_has, nodes)) else None
     if found is None:
         return False
     for node in nodes:
@@ -56,7 +61,7 @@ def ask(model: Any, core: Any) -> bool:
     return bool(nodes)
 
 
-def _can(node: Any) -> bool:
+def _has(node: Any) -> bool:
     """Whether there is a kernel: what is compiled in vain takes memory all the same."""
     *groups, wide, deep, _, _ = node.get_input_shape(1)
     if groups:

@@ -34,6 +34,7 @@ class Captured:
     run: Runner
     dtype: torch.dtype
     slices: None = None
+    layout: str = ""
 
     def warm(self, x: torch.Tensor) -> None:
         """TorchScript looks at the first run, and settles in the second."""

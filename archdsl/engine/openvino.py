@@ -30,6 +30,9 @@ def is_there() -> bool:
     return find_spec("openvino") is not None
 
 
+LAYOUTS = ("blocks", "plain")
+"""Images between convolutions in blocks of channels (in_blocks.py), or as OpenVINO chooses."""
+
 GAIN = 0.9
 """See `winograd.saving`: MatMul is nearly as fast as a convolution."""
 
@@ -57,7 +60,9 @@ class OpenVino:
         self.threads = torch.get_num_threads()
         self.fused = fused(given.network, PASSES)
         self.weights = Weights(given.state, at_once=given.dtype == torch.bfloat16)
-        self.most, self.room = given.most, given.room
+        self.most, self.room, self.layout = given.most, given.room, given.layout
+        if self.layout == "blocks" and not in_blocks.can(self.dtype):
+            raise refusal("only in float32 on a CPU with AVX-512 can images lie in blocks", 'backend="openvino" runs it')
 
     def ready(self, network: Network, batch: int) -> Whole | InSlices:
         from archdsl.engine.openvino_graph import graph_of
@@ -65,6 +70,7 @@ class OpenVino:
         slices = sliced(network, WORDS[self.dtype], batch, self.threads, self.most)
         images, streams = (batch, 1) if slices is None else (slices.images, slices.lanes)
         few = self._halved(network, batch)
+        blocks = in_blocks.pay(self.dtype) and not few if self.layout is None else self.layout == "blocks"
         graph = Graph(
             lambda: graph_of(
                 network, self.weights, images, self.example, channels_last=self.channels_last, halved=few
@@ -73,12 +79,16 @@ class OpenVino:
             _settings(self.dtype, self.threads, streams),
             self.example,
             self.channels_last,
-            blocks=not few and in_blocks.pay(self.dtype),
+            blocks=blocks,
         )
+        if self.layout == "blocks" and not graph.blocks:
+            raise refusal("not all convolutions can have images in blocks", 'backend="openvino" runs it')
         return Whole(graph) if slices is None else InSlices(graph, slices)
 
     def _halved(self, network: Network, batch: int) -> dict[str, int]:
-        return halved(network, batch, GAIN, even=False, room=self.room) if self.dtype == torch.float32 else {}
+        if self.dtype != torch.float32 or self.layout == "blocks":  # with both, images are laid out anew between them
+            return {}
+        return halved(network, batch, GAIN, even=False, room=self.room)
 
     def close(self) -> None:
         self.weights.close()

@@ -110,6 +110,7 @@ class _Calls:
 
     def __init__(self, graph: Graph, shapes: Sequence[tuple[int, ...]], number: int) -> None:
         self.graph, self.shapes, self.number = graph, shapes, number
+        self.layout = "blocks" if graph.blocks else "plain"
         malloc.keep(max(map(prod, shapes)) * graph.came.itemsize)  # what torch makes anew for each call
         self.free: deque[_Call] = deque([self.another()], KEPT)
 

@@ -77,6 +77,8 @@ def sliced(network: Network, dtype: str, batch: int, threads: int, most: int | N
 class Sliced:
     """See `Ready`. each: what runs one slice."""
 
+    layout = ""
+
     def __init__(self, each: Ready, slices: Slices) -> None:
         self.each, self.slices = each, slices
 

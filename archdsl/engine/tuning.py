@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from contextlib import suppress
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from torch import nn
 
 from archdsl.diagnostics import ArchError
 from archdsl.engine import choices
-from archdsl.engine.backends import DEFAULT, backends_on
+from archdsl.engine.backends import DEFAULT, LAYOUTS, backends_on
 from archdsl.engine.engine import Engine
 from archdsl.engine.slices import sizes
 
@@ -59,7 +60,7 @@ def tune(
     model: nn.Module, example: torch.Tensor, *, dtype: torch.dtype | None = None, rounds: int = 8
 ) -> Tuned:
     """Time every backend that gives what the model gives: with the whole batch at once, in the slices that it would be cut
-    into untuned, and in such of half and of twice as many images.
+    into untuned, and in such of half and of twice as many images; and as untuned but for another layout.
 
     model, example, dtype: as in `optimize`. An error in float32 over ten times the module's own and over 1e-5, or in
     bf16 over twice its own and over 1e-3, puts a backend out. Correctness is looked at for the first image.
@@ -124,8 +125,21 @@ def to_text(name: str, tuned: Tuned) -> str:
 def _ways(
     model: nn.Module, example: torch.Tensor, dtype: torch.dtype | None, name: str
 ) -> dict[str, Engine]:
-    """A backend with each way to cut the batch, by the name that asks for it; its own way first."""
+    """A backend with each way to cut the batch, by the name that asks for it; its own way first. Then what it would do by
+    itself with each layout that it does not take by itself."""
     first = Engine(model, example, dtype, name)
+    ways = _cuts(model, example, dtype, name, first)
+    own = next(iter(ways))
+    for layout in LAYOUTS.get(name, ()):
+        if layout != first.layout:
+            with suppress(ArchError):  # it can't
+                ways[f"{own}/{layout}"] = Engine(model, example, dtype, f"{own}/{layout}")
+    return ways
+
+
+def _cuts(
+    model: nn.Module, example: torch.Tensor, dtype: torch.dtype | None, name: str, first: Engine
+) -> dict[str, Engine]:
     batch = example.shape[0]
     possible = sizes(batch, torch.get_num_threads()) if example.device.type == "cpu" else []
     if not possible:

@@ -80,7 +80,7 @@ class Gpu:
 class Ready:
     """One size: a program, and one call at a time, since the arena is one. Calls may come on any stream."""
 
-    slices = None
+    slices, layout = None, ""
 
     def __init__(self, program: Program, came: torch.dtype) -> None:
         self.program, self.came = program, came
