@@ -12,7 +12,7 @@ from test_engine import close, error
 
 import archdsl
 from archdsl.engine import halved, long_sums
-from archdsl.engine.long_sums import cut, joined, of_fc
+from archdsl.engine.long_sums import cut, joined, of_convolution, of_fc
 
 BACKENDS = ("onednn", "openvino")
 
@@ -43,7 +43,28 @@ def test_of_an_fc(inputs: int, sums: int) -> None:
     assert of_fc(inputs) == sums
 
 
+@pytest.mark.parametrize(
+    ("layer", "size", "sums"),
+    [
+        ("conv1-1000", "1024x1x1", 4),
+        ("conv1-1000(p=1)", "1024x1x1", 1),
+        ("conv1-1000/2", "1024x2x2", 4),
+        ("conv1-512", "1024x1x1", 4),
+        ("conv1-256", "1024x1x1", 1),  # squeezes
+        ("conv1-10(groups=2)", "512x1x1", 1),
+        ("conv1-1000", "1000x1x1", 1),
+        ("conv1-512", "256x1x1", 1),
+    ],
+)
+def test_of_one_pixel(layer: str, size: str, sums: int) -> None:
+    network = archdsl.loads(f"input {size}\n{layer}")
+    node = network.nodes[1]
+    assert of_convolution(node.op, network.input[0], node.shape[1:]) == sums
+
+
 NETWORKS = {
+    "one pixel": "input 1024x8x8\nmul [ gap; conv1-1024(norm=bn); relu | identity ]\ngap; conv1-600; conv1-10; flatten",
+    "one of four": "input 512x2x2\nconv1-512/2; relu; conv1-512(p=1)",
     "windows": "input 64x9x11\nconv3-128; relu; conv3x5-64(norm=bn, bias=true); conv3-16/2(p=valid)",
     "uneven": "input 64x9x12\nconv3-64(p=same, stride=2); conv3-16(p=(1, 0, 2, 1)); conv3-16(dilation=2, p=2)",
     "residual": "input 64x8x8\nresidual { conv3-64; relu; conv3-64 }\nrelu; conv1-32(p=1); gap; fc-3",

@@ -20,7 +20,7 @@ import torch
 from drawing import one_thread
 from fusing import NETWORKS, Sample, around_a_norm, drawn
 from hypothesis import given, settings
-from test_engine import SMALL, by_name, close, error, model_of, small, smallest, tensors, wrong_in_threads
+from test_engine import SMALL, by_name, close, error, in_bounds, model_of, small, tensors, wrong_in_threads
 from torch import Tensor, nn
 
 import archdsl
@@ -116,13 +116,7 @@ def test_networks_of_the_zoo(name: str) -> None:
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", shipped_names())
 def test_every_network_of_the_zoo(name: str) -> None:
-    """Of a network with few outputs one draw of weights says little: 0.6 to 1.6 times torch's error in bf16."""
-    network = smallest(name)
-    found = [Errors(network)]
-    if found[0].mine > 2 * found[0].torch or found[0].mine_bf16 > 1.25 * found[0].torch_bf16:
-        found += [Errors(network, seed) for seed in range(1, 6)]
-    assert sum(each.mine for each in found) <= 2 * sum(each.torch for each in found)
-    assert sum(each.mine_bf16 for each in found) <= 1.25 * sum(each.torch_bf16 for each in found)
+    assert in_bounds(name, Errors)
 
 
 @settings(max_examples=40, derandomize=True, database=None, deadline=None)

@@ -28,8 +28,12 @@ PIECE, PIECES = 256, 16
 
 def of_convolution(op: Any, channels: int, wanted: Sequence[int]) -> int:
     """How many a convolution of all channels has for each number that it gives. wanted: height and width of an image."""
-    is_long = op.kernel[0] * op.kernel[1] * channels > LONG and prod(wanted) >= MANY
-    return SUMS if op.syntax == "conv" and op.groups == 1 and is_long and channels % (SUMS * LANES) == 0 else 1
+    if op.syntax != "conv" or op.groups > 1:
+        return 1
+    sums = SUMS if prod(op.kernel) * channels > LONG and prod(wanted) >= MANY else 1
+    if prod(op.kernel) == prod(wanted) == 1 and op.channels >= channels // 2:
+        sums = of_fc(channels)  # as one, since it does not squeeze: some networks end so
+    return sums if channels % (sums * LANES) == 0 else 1
 
 
 def of_fc(inputs: int) -> int:

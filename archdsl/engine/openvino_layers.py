@@ -119,6 +119,10 @@ def _conv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
     sums = 1 if g.at_once else of_convolution(op, shape(x)[1], op.infer(shape(x)[1:])[1:])
     groups = sums if sums > 1 else shape(x)[1] if op.syntax == "dwconv" else op.groups
     weight = _held(g, op, w, "cut" if sums > 1 else "weight", lambda given: cut(given, sums))
+    if sums > 1 and prod(shape(x)[2:]) == 1 and not any(before + after):  # groups of any size have no kernel in blocks
+        flat = g("reshape", x, numbers(*shape(x)[:2]), False)
+        found = _sum_of_products(g, flat, list(weight.reshape(sums, op.channels, -1)), w)
+        return g("reshape", found, numbers(shape(x)[0], op.channels, 1, 1), False)
     dilation = list(op.dilation)
     if weight.shape[2:] == (1, 1) and any(before + after):
         # It moves the stride of a 1x1 convolution to those before, and forgets that here there is padding between.
@@ -198,8 +202,11 @@ def _upconv(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
 
 
 def _fc(g: Graph, op: Any, w: Weights, inputs: Sequence[Any]) -> Any:
-    x = _flatten(g, op, w, inputs)
-    parts = w["weight"]
+    return _sum_of_products(g, _flatten(g, op, w, inputs), w["weight"], w)
+
+
+def _sum_of_products(g: Graph, x: Any, parts: Sequence[Any], w: Weights) -> Any:
+    """Of rows, each of whose pieces has weights of its own."""
     if len(parts) == 1:
         return _biased(g, g("matmul", x, constant(parts[0]), False, True), w)
     widths = numbers(*(each.shape[1] for each in parts))
