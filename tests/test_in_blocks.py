@@ -142,7 +142,7 @@ def test_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("text", "dtype", "said"),
     [
-        ("conv3-20", torch.float32, "not all convolutions can have images in blocks"),
+        ("conv3-20", torch.float32, "the images of this network can't lie in blocks"),
         ("conv3-32", torch.bfloat16, "only in float32 on a CPU with AVX-512 can images lie in blocks"),
     ],
 )
@@ -152,6 +152,13 @@ def test_asked_for_and_not_to_be_had(text: str, dtype: torch.dtype, said: str) -
         optimize(model, x, dtype=dtype, backend="openvino/blocks")
     (found,) = caught.value.diagnostics
     assert (found.code, found.message) == ("A411", said)
+
+
+def test_other_sizes_may_lie_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = small(PLAIN)
+    engine = optimize(model, x, backend="openvino/blocks")
+    monkeypatch.setattr(in_blocks, "are", lambda compiled: False)
+    assert close(engine(x[:1]), model(x[:1])) and engine.layout == "blocks"
 
 
 def test_tune_tries_both(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -67,6 +67,8 @@ def made(given: Given, asked: str, why: str) -> Made:
         raise refusal(f"{name} does not run on {where}", "onednn and openvino run on a CPU, gpu on a CUDA GPU")
     backend = BACKENDS[name](given)
     first = backend.ready(backend.fused, given.example.shape[0])
+    if given.layout not in (None, first.layout):  # of other sizes it may be another, rather than an error in a call
+        raise refusal(f"the images of this network can't lie in {given.layout}", f'backend="{name}" runs it')
     backend.close()
     return Made(backend, why, first)
 

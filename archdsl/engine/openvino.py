@@ -81,8 +81,6 @@ class OpenVino:
             self.channels_last,
             blocks=blocks,
         )
-        if self.layout == "blocks" and not graph.blocks:
-            raise refusal("not all convolutions can have images in blocks", 'backend="openvino" runs it')
         return Whole(graph) if slices is None else InSlices(graph, slices)
 
     def _halved(self, network: Network, batch: int) -> dict[str, int]:
