@@ -90,7 +90,7 @@ class _Culprits:
         self.found: list[Diagnostic] = []
         self.repairs: list[Edit] = []
         self.indent = 0  # of the line being read
-        self.ended: int | None = None  # where the last bracket of all was closed
+        self.ended: int | None = None  # where the last body of several lines was closed, if nothing is open
 
     def read(self) -> None:
         line = 0
@@ -161,8 +161,9 @@ class _Culprits:
         if wanted:
             while len(self.stack) > wanted[-1] + 1:
                 self._unclosed(self.stack.pop(), offset)
-            self.stack.pop()
-            self.ended = offset if not self.stack else None
+            opened = self.stack.pop()
+            in_lines = closer == "}" and self.text.find("\n", opened.offset, offset) >= 0
+            self.ended = offset if in_lines and not self.stack else None
         elif self.stack and not self._has_partner_below(closer):
             self._mismatched(self.stack.pop(), closer, offset)
         else:

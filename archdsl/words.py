@@ -176,6 +176,8 @@ ARGUMENT_WORDS = {
     "expand_ratio": ("t",),
     "growth_rate": ("k",),
     "reduction": ("r",),
+    "reduction_ratio": ("r",),
+    "ratio": ("r",),
     "cardinality": ("g",),
     "num_classes": ("classes",),
 }

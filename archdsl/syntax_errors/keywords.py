@@ -35,14 +35,16 @@ _ELSEWHERE = {
 
 
 def body_after_a_colon(place: Place) -> Diagnostic | None:
-    """`arch net:`, `network net:`, `block f(k):`"""
-    found = re.fullmatch(r"([A-Za-z]+)[ \t]+([A-Za-z_]\w*)[ \t]*(\([^(){}]*\))?[ \t]*:[ \t]*(?:#.*)?", place.line())
-    word = found[1].lower() if found else ""
-    word = _ELSEWHERE.get(word, word)
-    if found is None or word not in ("arch", "block") or place.words[0].start != place.words[place.first].start:
+    """`arch net:`, `network net:`, `network net`, `block f(k):`"""
+    found = re.fullmatch(r"([A-Za-z]+)[ \t]+([A-Za-z_]\w*)[ \t]*(\([^(){}]*\))?[ \t]*(:?)[ \t]*(?:#.*)?", place.line())
+    if found is None or place.words[0].start != place.words[place.first].start:
+        return None
+    word = _ELSEWHERE.get(found[1].lower(), found[1].lower())
+    if word not in ("arch", "block") or word == found[1] and not found[4]:  # of those it is known where the brace is missing
         return None
     head = f"{word} {found[2]}{found[3] or ''}"
-    return error("A001", f"what `{word}` holds stands in braces", place.span(len(place.words) - 1), "not a brace",
+    label = "not a brace" if found[4] else "no brace after it"
+    return error("A001", f"what `{word}` holds stands in braces", place.span(len(place.words) - 1), label,
                  f"write `{head} {{ ... }}`: indents mean nothing here")  # fmt: skip
 
 
