@@ -140,6 +140,7 @@ def _ways(
 def _cuts(
     model: nn.Module, example: torch.Tensor, dtype: torch.dtype | None, name: str, first: Engine
 ) -> dict[str, Engine]:
+    """As a whole, and in slices of about as many images as it would take by itself; that first."""
     batch = example.shape[0]
     possible = sizes(batch, torch.get_num_threads()) if example.device.type == "cpu" else []
     if not possible:
