@@ -85,6 +85,20 @@ def test_networks(name: str, backend: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_one_pixel_and_more_of_them(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A layer is cut into as many sums at every size where it is: its weights are held so."""
+    monkeypatch.setattr(long_sums, "LONG", 20)
+    monkeypatch.setattr(long_sums, "MANY", 9)
+    model, _ = made("input 512xHxW\nconv1-256; relu")
+    for sizes in ((1, 4, 2), (4, 1, 2)):
+        images = [torch.randn(2, 512, size, size) for size in sizes]
+        engine = archdsl.optimize(model, images[0], backend=backend)
+        with torch.no_grad():
+            for x in images:
+                assert close(engine(x), model(x), 2e-5)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_sizes_that_run_otherwise(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The form in which weights are held is that of the size before: terms, or cut."""
     monkeypatch.setattr(long_sums, "LONG", 20)

@@ -27,13 +27,17 @@ PIECE, PIECES = 256, 16
 
 
 def of_convolution(op: Any, channels: int, wanted: Sequence[int]) -> int:
-    """How many a convolution of all channels has for each number that it gives. wanted: height and width of an image."""
+    """How many a convolution of all channels has for each number that it gives. wanted: height and width of an image.
+
+    Of whichever size, they are one or always as many: weights are held cut.
+    """
     if op.syntax != "conv" or op.groups > 1:
         return 1
-    sums = SUMS if prod(op.kernel) * channels > LONG and prod(wanted) >= MANY else 1
-    if prod(op.kernel) == prod(wanted) == 1 and op.channels >= channels // 2:
-        sums = of_fc(channels)  # as one, since it does not squeeze: some networks end so
-    return sums if channels % (sums * LANES) == 0 else 1
+    is_long = prod(op.kernel) * channels > LONG
+    # Some networks end with one pixel's, as others with an fc; others squeeze there.
+    ends = prod(op.kernel) == prod(wanted) == 1 and op.channels >= channels // 2
+    sums = SUMS if is_long else of_fc(channels)
+    return sums if (ends or is_long and prod(wanted) >= MANY) and channels % (sums * LANES) == 0 else 1
 
 
 def of_fc(inputs: int) -> int:
